@@ -1,0 +1,593 @@
+//! An inventory resolved for one environment: variables filled in, units read, defaults applied, references checked.
+//!
+//! These types carry meaning only; where a value stood in which file is known to the parser alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    names::{Address, Name, Text},
+    units::{Bytes, FileMode, Money, Percent, TimeSpan},
+};
+
+/// Everything that an inventory declares for one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    /// `name:`, part of every name in a cloud.
+    pub inventory: Name,
+    /// The chosen environment, `default` where the inventory declares none.
+    pub environment: Name,
+    /// Whether the whole environment refuses to be destroyed.
+    pub protected: bool,
+    /// Variables after the environment's own values; templates see them as `var`.
+    pub variables: BTreeMap<Name, Scalar>,
+    /// Accounts and places.
+    pub providers: BTreeMap<Name, ProviderSpec>,
+    /// Tenants; `default` is always there.
+    pub tenants: BTreeMap<Name, TenantSpec>,
+    /// Image name → provider → what the provider calls it.
+    pub images: BTreeMap<Name, BTreeMap<Name, Text>>,
+    /// Networks, each made on every provider of its `on`.
+    pub networks: BTreeMap<Name, NetworkDecl>,
+    /// Backends of our own; a provider's are called `PROVIDER/NAME` and do not stand here.
+    pub backends: BTreeMap<Name, BackendSpec>,
+    /// Tiers that tenants may ask for.
+    pub tiers: BTreeMap<Name, TierSpec>,
+    /// Pools of hosts.
+    pub pools: BTreeMap<Name, PoolSpec>,
+    /// Brakes and limits.
+    pub policy: Policy,
+    /// Declared renames, old address → new address; hosts carry their volumes with them.
+    pub moved: BTreeMap<Address, Address>,
+}
+
+/// The value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// `true`, `false`
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Anything else.
+    Text(Text),
+}
+
+/// One account or place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderSpec {
+    /// Which system, with its settings.
+    pub kind: ProviderKind,
+    /// How to reach its hosts; a pool or a host may say otherwise.
+    pub ssh: Option<Access>,
+}
+
+/// The systems that can be provisioned today.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// Little machines on this computer.
+    Local,
+    /// Hosts that exist; adopted and released, never made.
+    Ssh,
+    /// The simulated cloud.
+    Sim(Box<SimSpec>),
+}
+
+impl ProviderKind {
+    /// The word after `type:`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            ProviderKind::Local => "local",
+            ProviderKind::Ssh => "ssh",
+            ProviderKind::Sim(_) => "sim",
+        }
+    }
+}
+
+/// Settings of a simulated cloud. All have defaults, so that `{ type: sim }` is enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimSpec {
+    /// Drives every random choice.
+    pub seed: u64,
+    /// Time that each call takes.
+    pub latency: TimeSpan,
+    /// Time from an accepted creation until the object is ready.
+    pub boot: TimeSpan,
+    /// Whether latency and boot pass on a virtual clock (at once) or in real time.
+    pub clock: SimClock,
+    /// Zones of the one region, in order.
+    pub zones: Vec<Name>,
+    /// Machine sizes for sale; empty: a built-in list (`s1.small`, `s1.medium`, `m1.large`, …).
+    pub offerings: BTreeMap<Text, SimOffering>,
+    /// `ZONE/OFFERING` → how many machines are left; not listed: no limit.
+    pub stock: BTreeMap<Text, u32>,
+    /// Account limits; not given: none.
+    pub quota: QuotaSpec,
+    /// Backend → capacity, over the built-in ones `fast`, `standard`, `archive`.
+    pub backends: BTreeMap<Name, Bytes>,
+    /// How long a new or deleted object may be missing from, or stay in, listings and look-ups.
+    pub visibility: TimeSpan,
+    /// Calls per second before the cloud answers `RateLimited`; none: no limit.
+    pub rate: Option<u32>,
+    /// Largest number of objects in one call, and in one page of a list.
+    pub page: u32,
+    /// Faults by rule.
+    pub faults: Vec<SimFault>,
+}
+
+impl Default for SimSpec {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            latency: TimeSpan(0),
+            boot: TimeSpan(0),
+            clock: SimClock::Virtual,
+            zones: ["az1", "az2", "az3"].iter().filter_map(|z| Name::new(z).ok()).collect(),
+            offerings: BTreeMap::new(),
+            stock: BTreeMap::new(),
+            quota: QuotaSpec::default(),
+            backends: BTreeMap::new(),
+            visibility: TimeSpan(0),
+            rate: None,
+            page: 500,
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// How simulated time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimClock {
+    /// Waiting is skipped.
+    Virtual,
+    /// Waiting takes its time.
+    Real,
+}
+
+/// A machine size of the simulated cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimOffering {
+    /// Cores.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory: Bytes,
+    /// Root disk.
+    pub disk: Bytes,
+    /// Price per hour.
+    pub price: Money,
+}
+
+/// One rule of failure in the simulated cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimFault {
+    /// The call it applies to.
+    pub on: SimCall,
+    /// Only calls for this object; none: any.
+    pub address: Option<Text>,
+    /// Only the `nth` matching call (from 1); none: see `rate`.
+    pub nth: Option<u32>,
+    /// Share of the matching calls, chosen by the seed; used where `nth` is none.
+    pub rate: Percent,
+    /// What happens.
+    pub error: SimError,
+}
+
+/// A call of the simulated cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SimCall {
+    /// Any of the others.
+    Any,
+    /// Creation.
+    Create,
+    /// Update, attach, rebuild, power.
+    Update,
+    /// Deletion.
+    Delete,
+    /// Listing.
+    List,
+    /// Look-up by token.
+    Find,
+    /// Asking how pending work goes on.
+    Poll,
+}
+
+/// What a fault of the simulated cloud does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SimError {
+    /// Nothing happened; may be tried again.
+    Transient,
+    /// Carried out, but the answer is lost.
+    LostReply,
+    /// Nothing happened; 429.
+    RateLimited,
+    /// Nothing happened; no machine left.
+    NoCapacity,
+    /// Nothing happened; account limit.
+    QuotaExceeded,
+    /// Accepted; the object ends in an error state.
+    Broken,
+    /// Accepted; never becomes ready.
+    Stuck,
+    /// The calling process is killed before the call is carried out.
+    KillBefore,
+    /// The calling process is killed after the call was carried out, before its answer.
+    KillAfter,
+}
+
+/// How to log in to hosts over SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Login name.
+    pub user: Text,
+    /// Private key; none with `agent` false: the key that `pool` makes for this inventory.
+    pub key: Option<SecretRef>,
+    /// Use the SSH agent of `SSH_AUTH_SOCK`.
+    pub agent: bool,
+    /// TCP port.
+    pub port: u16,
+    /// `[user@]host[:port]` of a jump host.
+    pub jump: Option<Text>,
+    /// How the host key is known.
+    pub trust: Trust,
+}
+
+/// How a host key is known at first contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// It stands in the inventory.
+    Pinned,
+    /// The provider handed it out at creation.
+    Injected,
+    /// The first key seen is accepted and recorded.
+    FirstContact,
+}
+
+/// Where a secret is; never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretRef {
+    /// An environment variable.
+    Env(Text),
+    /// A file; relative paths start at the inventory's folder.
+    File(Text),
+    /// A command whose standard output is the secret.
+    Exec(Vec<Text>),
+}
+
+/// What one tenant may use.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantSpec {
+    /// Upper limits.
+    pub quota: QuotaSpec,
+}
+
+/// Upper limits; `None` is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaSpec {
+    /// Hosts.
+    pub hosts: Option<u64>,
+    /// Cores of all hosts.
+    pub vcpus: Option<u64>,
+    /// Memory of all hosts.
+    pub memory: Option<Bytes>,
+    /// Storage per tier.
+    pub storage: BTreeMap<Name, Bytes>,
+    /// Money per month.
+    pub cost: Option<Money>,
+}
+
+/// A declared network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkDecl {
+    /// Whose it is.
+    pub tenant: Name,
+    /// Its address range.
+    pub cidr: IpNet,
+    /// Providers it is made on.
+    pub on: Vec<Name>,
+}
+
+/// A backend of our own: a folder on this computer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendSpec {
+    /// The folder; relative paths start at the inventory's folder.
+    pub path: Text,
+    /// How much may be handed out.
+    pub capacity: Bytes,
+}
+
+/// A tier of storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierSpec {
+    /// Kind of medium that a backend must have; none: any.
+    pub media: Option<Media>,
+    /// Operations per second that a backend must promise.
+    pub min_iops: Option<u64>,
+    /// Whether space is set aside in full, and the size enforced.
+    pub provisioning: Provisioning,
+    /// What may serve it, in order of preference: `NAME`, `PROVIDER/NAME`, with `*` for a part of a name.
+    pub backends: Vec<Text>,
+}
+
+/// Kind of medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Media {
+    /// Flash.
+    Ssd,
+    /// Spinning disks.
+    Hdd,
+}
+
+/// How space is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provisioning {
+    /// Used as it is written; counted in full against capacity all the same.
+    Thin,
+    /// Set aside at creation; the size is a hard limit.
+    Thick,
+}
+
+/// A pool of like hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSpec {
+    /// Whose it is.
+    pub tenant: Name,
+    /// How many, or which.
+    pub hosts: Hosts,
+    /// What each host must have at least; none for hosts that exist.
+    pub size: Option<Size>,
+    /// Name in [`Desired::images`]; none for hosts that exist.
+    pub image: Option<Name>,
+    /// Name in [`Desired::networks`].
+    pub network: Option<Name>,
+    /// Where hosts may be.
+    pub place: Place,
+    /// What is done on each host.
+    pub bootstrap: BootstrapSpec,
+    /// Volumes of each host.
+    pub volumes: BTreeMap<Name, PoolVolume>,
+    /// Labels, shown to templates and selectors, and set as tags.
+    pub labels: BTreeMap<Text, Text>,
+    /// Fields whose drift is left alone, as in `tags.owner`.
+    pub ignore_changes: Vec<Text>,
+    /// How to log in, where the provider's way does not fit.
+    pub ssh: Option<Access>,
+    /// Whether its hosts and volumes are never destroyed.
+    pub protected: bool,
+}
+
+/// The hosts of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hosts {
+    /// So many, called `<pool>-<ordinal>`.
+    Count(u32),
+    /// These, which exist.
+    Named(BTreeMap<Name, NamedHost>),
+}
+
+/// A host that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedHost {
+    /// IP address or DNS name.
+    pub address: Text,
+    /// Pinned host key in OpenSSH form, `ssh-ed25519 AAAA…`.
+    pub host_key: Option<Text>,
+    /// How to log in, where neither the pool's nor the provider's way fits.
+    pub ssh: Option<Access>,
+}
+
+/// What a host must have at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Size {
+    /// Cores.
+    pub vcpus: u32,
+    /// Memory.
+    pub memory: Bytes,
+    /// Root disk.
+    pub disk: Bytes,
+}
+
+/// Where hosts may be and which place is best.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Places in order of preference; empty: every provider that can.
+    pub on: Vec<PlacePattern>,
+    /// What hosts are spread over evenly.
+    pub spread: Option<Spread>,
+    /// What decides between places that fit.
+    pub optimize: Optimize,
+}
+
+/// `PROVIDER[/REGION[/ZONE]]`, each part with `*` for any run of characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlacePattern(pub Text);
+
+/// What hosts of a pool are spread over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spread {
+    /// Zones.
+    Zone,
+    /// Regions.
+    Region,
+    /// Providers.
+    Provider,
+}
+
+/// What decides between places that fit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimize {
+    /// The order of `on`, then the price.
+    #[default]
+    Prefer,
+    /// The price, then the order of `on`.
+    Cost,
+}
+
+/// A volume that each host of a pool gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolVolume {
+    /// How large.
+    pub size: Bytes,
+    /// Which tier.
+    pub tier: Name,
+    /// Where it is mounted; none: attached only.
+    pub mount: Option<Text>,
+    /// What happens when it leaves the inventory.
+    pub on_remove: OnRemove,
+    /// Whether it is never destroyed.
+    pub protected: bool,
+}
+
+/// What happens to a volume that leaves the inventory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnRemove {
+    /// It stays, recorded, until a whole destroy.
+    #[default]
+    Keep,
+    /// It is deleted.
+    Delete,
+}
+
+/// What is done on a host, in this order: packages, users, directories, files, sysctl, services, scripts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootstrapSpec {
+    /// Debian packages that must be installed.
+    pub packages: BTreeSet<Text>,
+    /// Users that must exist.
+    pub users: BTreeMap<Name, UserSpec>,
+    /// Directories by absolute path.
+    pub directories: BTreeMap<Text, DirectorySpec>,
+    /// Files by absolute path.
+    pub files: BTreeMap<Text, FileSpec>,
+    /// Kernel settings, `net.ipv4.ip_forward` → `1`.
+    pub sysctl: BTreeMap<Text, Text>,
+    /// systemd services by unit name without `.service`.
+    pub services: BTreeMap<Text, ServiceSpec>,
+    /// Scripts with a check, run in the order of their names.
+    pub scripts: BTreeMap<Name, ScriptSpec>,
+}
+
+impl BootstrapSpec {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+
+    /// Pools whose hosts its templates mention.
+    pub fn pools(&self) -> BTreeSet<Name> {
+        let templates = self.files.values().filter_map(|file| match &file.source {
+            FileSource::Template(template) => Some(template.pools.iter().cloned()),
+            FileSource::Content(_) => None,
+        });
+        templates.flatten().collect()
+    }
+}
+
+/// A user of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// Supplementary groups.
+    pub groups: BTreeSet<Name>,
+    /// Login shell; none: `/bin/bash`.
+    pub shell: Option<Text>,
+    /// Lines of `~/.ssh/authorized_keys`, managed whole.
+    pub authorized_keys: Vec<Text>,
+    /// Whether the user may become root without a password.
+    pub sudo: bool,
+}
+
+/// A directory of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectorySpec {
+    /// Permission bits.
+    pub mode: FileMode,
+    /// Owner; none: the login user.
+    pub owner: Option<Text>,
+    /// Group; none: the login user's.
+    pub group: Option<Text>,
+}
+
+/// A file of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Where its content comes from.
+    pub source: FileSource,
+    /// Permission bits.
+    pub mode: FileMode,
+    /// Owner; none: the login user.
+    pub owner: Option<Text>,
+    /// Group; none: the login user's.
+    pub group: Option<Text>,
+}
+
+/// Where the content of a file comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileSource {
+    /// Written out, or read from a file beside the inventory.
+    Content(Text),
+    /// A template.
+    Template(TemplateSource),
+}
+
+/// A template as it stood when the inventory was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateSource {
+    /// Its path, relative to the inventory's folder; for messages.
+    pub path: Text,
+    /// Its text.
+    pub text: Text,
+    /// Pools whose hosts it mentions as `hosts.POOL`.
+    pub pools: BTreeSet<Name>,
+}
+
+/// A systemd service of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSpec {
+    /// Started at boot.
+    pub enabled: bool,
+    /// Running now.
+    pub running: bool,
+}
+
+/// A script with a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptSpec {
+    /// Exit status 0: nothing is to do.
+    pub check: Text,
+    /// What is run when the check fails; the check must hold afterwards.
+    pub run: Text,
+    /// Longest time for `run`.
+    pub timeout: TimeSpan,
+}
+
+/// Brakes and limits of an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Share of a pool's hosts that one run may rebuild or replace.
+    pub max_replaced: Percent,
+    /// Share of a pool's hosts that one run may destroy.
+    pub max_destroyed: Percent,
+    /// How long a saved plan may be applied.
+    pub plan_ttl: TimeSpan,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_replaced: Percent(2_000), max_destroyed: Percent(1_000), plan_ttl: TimeSpan::secs(3600) }
+    }
+}

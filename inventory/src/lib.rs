@@ -1,0 +1,22 @@
+//! The vocabulary of `pool`, and the inventory files.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`names`] | names, addresses such as `host/web-3`, lineage, token |
+//! | [`units`] | bytes, money, time spans, percentages, file modes |
+//! | [`desired`] | an inventory resolved for one environment |
+//! | [`digest`] | what bootstrap would do on a host, in 16 bytes |
+//! | [`object`] | concrete hosts, volumes and networks: asked for, recorded, observed |
+//! | [`market`] | what a provider offers: offerings, backends, quotas, capabilities |
+//!
+//! Every other crate speaks in these types; this crate depends on none of ours.
+
+pub mod desired;
+pub mod digest;
+pub mod market;
+pub mod names;
+pub mod object;
+pub mod units;
+
+pub use names::{Address, Kind, Lineage, Name, Text, Token};
+pub use units::{Bytes, FileMode, Money, Percent, TimeSpan};

@@ -1,0 +1,168 @@
+//! What a provider offers, what it can do, and what is left there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desired::{Media, Provisioning, QuotaSpec, Size},
+    names::{Kind, Name, Text},
+    units::{Bytes, Money, TimeSpan},
+};
+
+/// Everything about one provider that placement looks at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Market {
+    /// Machine sizes, one entry per size and zone, sorted by (region, zone, name).
+    pub offerings: Vec<Offering>,
+    /// Storage that the provider brings, called `PROVIDER/NAME`, and that it can attach.
+    pub backends: Vec<BackendOffer>,
+    /// Names of the images that can be used.
+    pub images: BTreeSet<Text>,
+    /// Limits of the account.
+    pub quota: QuotaSpec,
+    /// What the account uses now, ours and others', in the same fields.
+    pub used: QuotaSpec,
+}
+
+/// A machine size in a zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offering {
+    /// The provider's name of it.
+    pub name: Text,
+    /// Region; empty where the provider has none.
+    pub region: Text,
+    /// Zone; empty where the provider has none.
+    pub zone: Text,
+    /// What it has; an elastic offering has at most this.
+    pub size: Size,
+    /// Whether a host may have any size up to `size` (the local provider).
+    pub elastic: bool,
+    /// Price per hour.
+    pub price: Money,
+    /// Machines left; none: not told.
+    pub stock: Option<u32>,
+}
+
+/// A backend that can serve volumes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendOffer {
+    /// `PROVIDER/NAME`, or `NAME` for a declared one.
+    pub name: Text,
+    /// Medium; none: not told.
+    pub media: Option<Media>,
+    /// Operations per second that it promises.
+    pub iops: Option<u64>,
+    /// Ways in which it can hand out space.
+    pub provisioning: BTreeSet<Provisioning>,
+    /// Zones that it can serve; empty: all.
+    pub zones: BTreeSet<Text>,
+    /// All that may be handed out.
+    pub capacity: Bytes,
+    /// What is handed out now, by anyone.
+    pub allocated: Bytes,
+    /// Price per GiB and hour.
+    pub price: Money,
+}
+
+/// What a provider can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// How a field of a kind can change; a field that is not listed can only change by replacement.
+    pub changes: BTreeMap<Kind, BTreeMap<Text, Change>>,
+    /// Things that hosts of this provider can be asked for.
+    pub features: BTreeSet<Feature>,
+    /// Whether hosts are made (`true`) or only adopted and released (`false`).
+    pub creates: bool,
+    /// Largest number of requests in one `submit`.
+    pub batch: usize,
+    /// How long after a possible send the absence of an object proves nothing.
+    pub visibility_delay: TimeSpan,
+}
+
+impl Capabilities {
+    /// How `field` of `kind` can change; `tags.*` and `size.*` stand for all that begin so.
+    pub fn change(&self, kind: Kind, field: &str) -> Change {
+        let Some(fields) = self.changes.get(&kind) else { return Change::Replace };
+        let wild = field.split_once('.').map(|(head, _)| format!("{head}.*"));
+        let found = fields.get(field).or_else(|| wild.and_then(|w| fields.get(w.as_str())));
+        found.copied().unwrap_or(Change::Replace)
+    }
+}
+
+/// How a field can change, from the gentlest to the harshest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// The object goes on working.
+    InPlace,
+    /// The same machine gets a new system; its volumes stay.
+    Rebuild,
+    /// A new object takes its place.
+    Replace,
+}
+
+/// Something that only some hosts can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// Installing packages.
+    Packages,
+    /// Adding users.
+    Users,
+    /// Running systemd services.
+    Services,
+    /// Changing kernel settings.
+    Sysctl,
+    /// Giving files to other owners.
+    Owners,
+    /// Volumes whose size is enforced.
+    EnforcedSize,
+    /// Networks.
+    Networks,
+}
+
+impl Feature {
+    /// What a message calls it.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Feature::Packages => "packages",
+            Feature::Users => "further users",
+            Feature::Services => "services",
+            Feature::Sysctl => "kernel settings",
+            Feature::Owners => "files of other owners",
+            Feature::EnforcedSize => "volumes with an enforced size",
+            Feature::Networks => "networks",
+        }
+    }
+}
+
+/// The world as it was seen: per provider what it has, and how fresh that is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Objects by provider; a provider that is missing was not asked or did not answer.
+    pub providers: BTreeMap<Name, Vec<crate::object::Observed>>,
+    /// What probing over SSH found, by host name; a host that is missing was not probed.
+    pub hosts: BTreeMap<Text, HostSeen>,
+}
+
+/// What probing a host over SSH found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostSeen {
+    /// Everything is as it was left.
+    Clean,
+    /// These things of its bootstrap are missing or differ.
+    Drifted(Vec<Drift>),
+    /// It did not answer; why.
+    Unreachable(Text),
+}
+
+/// One thing on a host that is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What: `file /etc/motd`, `package chrony`.
+    pub item: Text,
+    /// How it differs, for people: a bounded unified diff for files.
+    pub detail: Text,
+}

@@ -1,0 +1,371 @@
+//! Names, addresses and identities.
+
+use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// Shared immutable text; cheap to clone.
+pub type Text = Arc<str>;
+
+/// The longest accepted [`Name`], in bytes.
+pub const NAME_MAX: usize = 31;
+
+/// A name in an inventory: `[a-z][a-z0-9-]{0,30}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(Text);
+
+/// Why a text is not a [`Name`] or an [`Address`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The text is empty.
+    #[error("a name must not be empty")]
+    Empty,
+    /// The text has more than [`NAME_MAX`] characters.
+    #[error("`{0}` is longer than {NAME_MAX} characters")]
+    TooLong(String),
+    /// A character outside `[a-z0-9-]`, or a first character outside `[a-z]`.
+    #[error("`{0}` must start with a-z and hold only a-z, 0-9 and `-`")]
+    BadCharacter(String),
+    /// An address without `kind/`, or with a kind that does not exist.
+    #[error("`{0}` is not an address; write KIND/NAME, as in host/web-3 (kinds: {kinds})", kinds = Kind::LIST)]
+    NotAnAddress(String),
+}
+
+impl Name {
+    /// Checks `text` against the grammar of names.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        check_name(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn check_name(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > NAME_MAX {
+        return Err(NameError::TooLong(text.to_owned()));
+    }
+    let starts = text.as_bytes()[0].is_ascii_lowercase();
+    let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if starts && rest { Ok(()) } else { Err(NameError::BadCharacter(text.to_owned())) }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        check_name(&text)?;
+        Ok(Self(text.into()))
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+/// The kinds of things that have an [`Address`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A network, `network/front`.
+    Network,
+    /// A host, `host/web-3`.
+    Host,
+    /// A volume of a host, `volume/web-3.data`.
+    Volume,
+    /// A pool, `pool/web`; never an object of a cloud.
+    Pool,
+    /// A tenant, `tenant/retail`; never an object of a cloud.
+    Tenant,
+}
+
+impl Kind {
+    /// All kinds as users write them.
+    pub const LIST: &str = "network, host, volume, pool, tenant";
+
+    /// The kind as users write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Network => "network",
+            Kind::Host => "host",
+            Kind::Volume => "volume",
+            Kind::Pool => "pool",
+            Kind::Tenant => "tenant",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a thing is called in output and on the command line: `host/web-3`, `volume/web-3.data`.
+///
+/// Ordered by kind, then by name, where digits compare by value: `host/web-2` stands before `host/web-10`.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    /// The kind of the thing.
+    pub kind: Kind,
+    /// Its name among its kind.
+    pub name: Text,
+}
+
+impl Address {
+    /// `host/NAME`
+    pub fn host(name: &str) -> Self {
+        Self { kind: Kind::Host, name: name.into() }
+    }
+
+    /// `volume/HOST.VOLUME`
+    pub fn volume(host: &str, volume: &str) -> Self {
+        Self { kind: Kind::Volume, name: format!("{host}.{volume}").into() }
+    }
+
+    /// `network/NAME`
+    pub fn network(name: &str) -> Self {
+        Self { kind: Kind::Network, name: name.into() }
+    }
+
+    /// `pool/NAME`
+    pub fn pool(name: &str) -> Self {
+        Self { kind: Kind::Pool, name: name.into() }
+    }
+
+    /// `tenant/NAME`
+    pub fn tenant(name: &str) -> Self {
+        Self { kind: Kind::Tenant, name: name.into() }
+    }
+
+    /// The host that a volume belongs to: `host/web-3` for `volume/web-3.data`, none for other kinds.
+    pub fn host_of_volume(&self) -> Option<Address> {
+        if self.kind != Kind::Volume {
+            return None;
+        }
+        self.name.split_once('.').map(|(host, _)| Address::host(host))
+    }
+}
+
+impl FromStr for Address {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let bad = || NameError::NotAnAddress(text.to_owned());
+        let (kind, name) = text.split_once('/').ok_or_else(bad)?;
+        let kind = match kind {
+            "network" => Kind::Network,
+            "host" => Kind::Host,
+            "volume" => Kind::Volume,
+            "pool" => Kind::Pool,
+            "tenant" => Kind::Tenant,
+            _ => return Err(bad()),
+        };
+        let part =
+            |p: &str| p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !p.is_empty();
+        let well_formed = match kind {
+            Kind::Volume => name.split_once('.').is_some_and(|(host, volume)| part(host) && part(volume)),
+            _ => part(name),
+        };
+        if well_formed { Ok(Self { kind, name: name.into() }) } else { Err(bad()) }
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.kind, self.name))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.kind.cmp(&other.kind).then_with(|| natural(&self.name, &other.name))
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Compares two names so that runs of digits compare by value; equal only for equal names.
+pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
+    let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
+    loop {
+        match (x.first(), y.first()) {
+            (None, None) => return a.cmp(b),
+            (None, _) => return std::cmp::Ordering::Less,
+            (_, None) => return std::cmp::Ordering::Greater,
+            (Some(p), Some(q)) if p.is_ascii_digit() && q.is_ascii_digit() => {
+                let (m, n) = (digits(x), digits(y));
+                let order = significant(&x[..m]).len().cmp(&significant(&y[..n]).len());
+                let order = order.then_with(|| significant(&x[..m]).cmp(significant(&y[..n])));
+                if order.is_ne() {
+                    return order;
+                }
+                (x, y) = (&x[m..], &y[n..]);
+            }
+            (Some(p), Some(q)) if p != q => return p.cmp(q),
+            _ => (x, y) = (&x[1..], &y[1..]),
+        }
+    }
+}
+
+fn digits(text: &[u8]) -> usize {
+    text.iter().take_while(|b| b.is_ascii_digit()).count()
+}
+
+fn significant(digits: &[u8]) -> &[u8] {
+    let zeros = digits.iter().take_while(|b| **b == b'0').count();
+    &digits[zeros..]
+}
+
+/// The identity of one state: 128 random bits in hex, made together with the state.
+///
+/// An inventory's name is for people; objects in a cloud belong to a lineage.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lineage(pub Text);
+
+impl Lineage {
+    /// A lineage from 128 random bits.
+    pub fn from_bits(bits: [u8; 16]) -> Self {
+        Self(hex(&bits).into())
+    }
+}
+
+impl fmt::Display for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The idempotency token of one attempt at one act on one object: 128 bits in hex.
+///
+/// The same (lineage, address, generation, attempt) always gives the same token, so that a retry after a
+/// crash or a lost reply can be recognised by the cloud, and found again by us.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub Text);
+
+impl Token {
+    /// Derives the token.
+    pub fn derive(lineage: &Lineage, address: &Address, generation: u32, attempt: u32) -> Self {
+        let text = format!("{lineage}\n{address}\n{generation}\n{attempt}");
+        Self(hex(&blake3::hash(text.as_bytes()).as_bytes()[..16]).into())
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_grammar() {
+        for good in ["a", "web", "db-1", "a23456789-123456789-123456789-1"] {
+            assert!(Name::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1a", "-a", "Web", "a_b", "a.b", "ä", "a23456789-123456789-123456789-12"] {
+            assert!(Name::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_round_trip_and_sort_by_number() {
+        for text in ["host/web-3", "volume/web-3.data", "network/front", "pool/web", "tenant/retail"] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+        for bad in ["web-3", "host/", "thing/x", "volume/web", "host/a b", "host/web-3.data"] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+        let mut hosts: Vec<Address> = ["web-10", "web-9", "web-1", "db-2"].map(Address::host).into();
+        hosts.sort();
+        assert_eq!(format!("{hosts:?}"), "[host/db-2, host/web-1, host/web-9, host/web-10]");
+    }
+
+    #[test]
+    fn a_token_depends_on_each_part_and_on_nothing_else() {
+        let l = Lineage::from_bits([7; 16]);
+        let t = |name: &str, g, a| Token::derive(&l, &Address::host(name), g, a);
+        assert_eq!(t("web-1", 1, 0), t("web-1", 1, 0));
+        assert_ne!(t("web-1", 1, 0), t("web-1", 1, 1));
+        assert_ne!(t("web-1", 1, 0), t("web-1", 2, 0));
+        assert_ne!(t("web-1", 1, 0), t("web-2", 1, 0));
+    }
+}

@@ -1,0 +1,386 @@
+//! Concrete objects: what a plan asks a provider for, what the state records, what a provider reports.
+//!
+//! A [`Spec`] has no choices left. The same type is used for what was asked, what was applied and what is seen, so that
+//! a difference is a comparison, field by field, through [`Spec::changes`].
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desired::{OnRemove, Provisioning, Size},
+    names::{Address, Kind, Lineage, Name, Text, Token},
+    units::Bytes,
+};
+
+/// One host, volume or network, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Spec {
+    /// A host.
+    Host(HostSpec),
+    /// A volume.
+    Volume(VolumeSpec),
+    /// A network.
+    Network(NetworkSpec),
+}
+
+/// A host, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSpec {
+    /// The provider's name of the machine size; `existing` for hosts that are adopted.
+    pub offering: Text,
+    /// Region; empty where the provider has none.
+    pub region: Text,
+    /// Zone; empty where the provider has none.
+    pub zone: Text,
+    /// What the offering has.
+    pub size: Size,
+    /// The provider's name of the image; empty for hosts that are adopted.
+    pub image: Text,
+    /// Network it stands in.
+    pub network: Option<Name>,
+    /// Labels of the pool and of the inventory; part of what is compared.
+    pub tags: BTreeMap<Text, Text>,
+    /// Login name that the provider sets up.
+    pub user: Text,
+    /// Public keys that may log in, in OpenSSH form.
+    pub authorized_keys: Vec<Text>,
+    /// Where it answers, for hosts that exist.
+    pub at: Option<Endpoint>,
+}
+
+/// A volume, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeSpec {
+    /// Tier that was asked for.
+    pub tier: Name,
+    /// Backend that serves it: `NAME` or `PROVIDER/NAME`.
+    pub backend: Text,
+    /// Zone of the host that it will be attached to; empty where the provider has none.
+    pub zone: Text,
+    /// Size.
+    pub size: Bytes,
+    /// Thin or thick.
+    pub provisioning: Provisioning,
+    /// Labels; part of what is compared.
+    pub tags: BTreeMap<Text, Text>,
+    /// Host it is attached to, and where it is mounted there; none: detached.
+    pub attached: Option<Attachment>,
+    /// What happens when it leaves the inventory. Ours only: never sent to a provider, never seen there.
+    pub on_remove: OnRemove,
+}
+
+/// Where a volume is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The host.
+    pub host: Address,
+    /// Absolute path of the mount point; none: attached only.
+    pub mount: Option<Text>,
+}
+
+/// A network, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkSpec {
+    /// Address range.
+    pub cidr: IpNet,
+    /// Labels; part of what is compared.
+    pub tags: BTreeMap<Text, Text>,
+}
+
+/// Where a host answers SSH.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// IP address or DNS name.
+    pub host: Text,
+    /// TCP port.
+    pub port: u16,
+    /// Host keys in OpenSSH form, any of which is right; empty: not known yet.
+    pub host_keys: Vec<Text>,
+}
+
+impl Endpoint {
+    /// The address as an IP address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+/// One field that differs between two specs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Field as users name it: `image`, `size`, `tags.owner`, `attached`.
+    pub field: Text,
+    /// Value before, as shown.
+    pub from: Text,
+    /// Value after, as shown.
+    pub to: Text,
+}
+
+impl Spec {
+    /// What kind of object this is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Spec::Host(_) => Kind::Host,
+            Spec::Volume(_) => Kind::Volume,
+            Spec::Network(_) => Kind::Network,
+        }
+    }
+
+    /// The host spec, if this is one.
+    pub fn host(&self) -> Option<&HostSpec> {
+        if let Spec::Host(host) = self { Some(host) } else { None }
+    }
+
+    /// The volume spec, if this is one.
+    pub fn volume(&self) -> Option<&VolumeSpec> {
+        if let Spec::Volume(volume) = self { Some(volume) } else { None }
+    }
+
+    /// The fields in which `to` differs, sorted by name. Specs of two kinds differ in `kind` alone.
+    pub fn changes(&self, to: &Spec) -> Vec<FieldChange> {
+        if self == to {
+            return Vec::new();
+        }
+        let mut out = Changes(Vec::new());
+        match (self, to) {
+            (Spec::Host(a), Spec::Host(b)) => out.host(a, b),
+            (Spec::Volume(a), Spec::Volume(b)) => out.volume(a, b),
+            (Spec::Network(a), Spec::Network(b)) => {
+                out.compare("cidr", &a.cidr, &b.cidr);
+                out.tags(&a.tags, &b.tags);
+            }
+            _ => out.compare("kind", &self.kind(), &to.kind()),
+        }
+        out.0.sort();
+        out.0
+    }
+}
+
+struct Changes(Vec<FieldChange>);
+
+impl Changes {
+    fn push(&mut self, field: &str, from: String, to: String) {
+        self.0.push(FieldChange { field: field.into(), from: from.into(), to: to.into() });
+    }
+
+    fn compare<T: PartialEq + ToString>(&mut self, field: &str, from: &T, to: &T) {
+        if from != to {
+            self.push(field, from.to_string(), to.to_string());
+        }
+    }
+
+    fn host(&mut self, a: &HostSpec, b: &HostSpec) {
+        self.compare("offering", &a.offering, &b.offering);
+        self.compare("region", &a.region, &b.region);
+        self.compare("zone", &a.zone, &b.zone);
+        self.compare("size.vcpus", &a.size.vcpus, &b.size.vcpus);
+        self.compare("size.memory", &a.size.memory, &b.size.memory);
+        self.compare("size.disk", &a.size.disk, &b.size.disk);
+        self.compare("image", &a.image, &b.image);
+        if a.network != b.network {
+            self.push("network", show(&a.network), show(&b.network));
+        }
+        self.tags(&a.tags, &b.tags);
+        self.compare("user", &a.user, &b.user);
+        if a.authorized_keys != b.authorized_keys {
+            self.push("authorized_keys", keys(&a.authorized_keys), keys(&b.authorized_keys));
+        }
+        if a.at != b.at {
+            let show = |at: &Option<Endpoint>| {
+                at.as_ref().map_or_else(
+                    || "none".into(),
+                    |at| format!("{}:{} ({} host keys)", at.host, at.port, at.host_keys.len()),
+                )
+            };
+            self.push("address", show(&a.at), show(&b.at));
+        }
+    }
+
+    fn volume(&mut self, a: &VolumeSpec, b: &VolumeSpec) {
+        self.compare("tier", &a.tier, &b.tier);
+        self.compare("backend", &a.backend, &b.backend);
+        self.compare("zone", &a.zone, &b.zone);
+        self.compare("size", &a.size, &b.size);
+        if a.provisioning != b.provisioning {
+            self.push(
+                "provisioning",
+                format!("{:?}", a.provisioning).to_lowercase(),
+                format!("{:?}", b.provisioning).to_lowercase(),
+            );
+        }
+        self.tags(&a.tags, &b.tags);
+        if a.attached != b.attached {
+            let show = |at: &Option<Attachment>| match at {
+                None => "detached".to_owned(),
+                Some(Attachment { host, mount: None }) => host.to_string(),
+                Some(Attachment { host, mount: Some(mount) }) => format!("{host} at {mount}"),
+            };
+            self.push("attached", show(&a.attached), show(&b.attached));
+        }
+        if a.on_remove != b.on_remove {
+            self.push(
+                "on_remove",
+                format!("{:?}", a.on_remove).to_lowercase(),
+                format!("{:?}", b.on_remove).to_lowercase(),
+            );
+        }
+    }
+
+    fn tags(&mut self, a: &BTreeMap<Text, Text>, b: &BTreeMap<Text, Text>) {
+        let quoted = |value: Option<&Text>| value.map_or_else(|| "none".to_owned(), |v| format!("\"{v}\""));
+        for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
+            let (from, to) = (a.get(key), b.get(key));
+            if from != to {
+                self.push(&format!("tags.{key}"), quoted(from), quoted(to));
+            }
+        }
+    }
+}
+
+fn show<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map_or_else(|| "none".to_owned(), T::to_string)
+}
+
+fn keys(keys: &[Text]) -> String {
+    match keys {
+        [] => "none".to_owned(),
+        _ => {
+            keys.iter().map(|key| blake3::hash(key.as_bytes()).to_hex()[..8].to_owned()).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// Whose an object in a cloud is, carried there as tags or metadata.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// The state that made it.
+    pub lineage: Lineage,
+    /// Its address there.
+    pub address: Address,
+    /// Its generation: rises with each replacement.
+    pub generation: u32,
+    /// The token of the creation that made it.
+    pub token: Token,
+}
+
+/// An object as a provider reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The provider's own id.
+    pub id: Text,
+    /// Its name in the cloud, `<inventory>-<environment>-<host>`.
+    pub name: Text,
+    /// Whose it is; none: not made by `pool`.
+    pub owner: Option<Owner>,
+    /// How it is.
+    pub status: Status,
+    /// What it is; a provider fills in everything that it can see, and copies the rest from its own notes.
+    pub spec: Spec,
+    /// Where it answers, for hosts that run.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// How an object is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Being made.
+    Pending,
+    /// A host that is on, a volume or network that can be used.
+    Ready,
+    /// A host that is off.
+    Stopped,
+    /// Broken, with the provider's words.
+    Failed(Text),
+    /// Being deleted.
+    Deleting,
+}
+
+/// What the state records of one generation of one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Its address.
+    pub address: Address,
+    /// Rises with each replacement, so that old and new can stand side by side.
+    pub generation: u32,
+    /// Whose it is.
+    pub tenant: Name,
+    /// The pool that it came from; networks have none.
+    pub pool: Option<Name>,
+    /// The provider that has it.
+    pub provider: Name,
+    /// The provider's id; none: creation was begun and has not been seen to end.
+    pub id: Option<Text>,
+    /// The token of the creation.
+    pub token: Token,
+    /// Attempts made at the creation; part of the token.
+    pub attempt: u32,
+    /// What was applied last.
+    pub spec: Spec,
+    /// Where it answers.
+    pub endpoint: Option<Endpoint>,
+    /// Digest of the bootstrap that was applied in full; none: never, or not in full.
+    pub bootstrapped: Option<Text>,
+    /// Whether `pool` made it; adopted hosts are released, not deleted.
+    pub adopted: bool,
+    /// Whether it is never destroyed.
+    pub protected: bool,
+    /// What must outlive it: destroyed after it, once its inventory entry is gone.
+    pub needs: Vec<Address>,
+    /// Price per hour when it was made.
+    pub price: crate::units::Money,
+    /// Rises with each change of this row; 0 before the first write.
+    pub serial: u64,
+}
+
+/// A host as templates see it in `hosts.POOL`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownHost {
+    /// Its name.
+    pub name: Text,
+    /// Where it answers; none: known only after apply.
+    pub endpoint: Option<Endpoint>,
+    /// Labels of its pool.
+    pub labels: BTreeMap<Text, Text>,
+}
+
+impl Recorded {
+    /// What this object uses, per account: `tenant/T/hosts`, `tenant/T/vcpus`, `tenant/T/memory`, `tenant/T/cost`
+    /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `backend/B` (bytes).
+    ///
+    /// Adopted hosts count for the tenant's `hosts` only: nobody sells them by size.
+    pub fn charges(&self) -> Vec<(Text, u64)> {
+        charges(&self.spec, &self.tenant, &self.provider, self.price, self.adopted)
+    }
+}
+
+/// What an object of this spec uses; see [`Recorded::charges`].
+pub fn charges(
+    spec: &Spec,
+    tenant: &Name,
+    provider: &Name,
+    price: crate::units::Money,
+    adopted: bool,
+) -> Vec<(Text, u64)> {
+    let cost = u64::try_from(price.0).unwrap_or(0);
+    let mut out: Vec<(Text, u64)> = vec![(format!("tenant/{tenant}/cost").into(), cost)];
+    match spec {
+        Spec::Host(_) if adopted => out.push((format!("tenant/{tenant}/hosts").into(), 1)),
+        Spec::Host(host) => {
+            for scope in [format!("tenant/{tenant}"), format!("provider/{provider}")] {
+                out.push((format!("{scope}/hosts").into(), 1));
+                out.push((format!("{scope}/vcpus").into(), u64::from(host.size.vcpus)));
+                out.push((format!("{scope}/memory").into(), host.size.memory.0));
+            }
+        }
+        Spec::Volume(volume) => {
+            out.push((format!("tenant/{tenant}/storage.{}", volume.tier).into(), volume.size.0));
+            out.push((format!("backend/{}", volume.backend).into(), volume.size.0));
+        }
+        Spec::Network(_) => {}
+    }
+    out
+}

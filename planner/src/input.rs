@@ -1,0 +1,86 @@
+//! What a plan is made from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{
+    Address, Lineage, Name, Text,
+    desired::{Access, Desired},
+    market::{Capabilities, Market, Seen},
+    object::Recorded,
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a plan depends on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanInput {
+    /// What is declared.
+    pub desired: Desired,
+    /// What the state records, sorted by (address, generation).
+    pub recorded: Vec<Recorded>,
+    /// What was observed.
+    pub seen: Seen,
+    /// Offerings, quotas, backends, by provider. Declared backends stand in each market whose provider can use them.
+    pub markets: BTreeMap<Name, Market>,
+    /// What providers can do.
+    pub capabilities: BTreeMap<Name, Capabilities>,
+    /// Stock-outs remembered from earlier runs: `PROVIDER/ZONE/OFFERING` → seconds since 1970 of the last one.
+    pub stock_outs: BTreeMap<Text, i64>,
+    /// The state's lineage.
+    pub lineage: Lineage,
+    /// Public key that `pool` logs in with, per pool; part of what a host is created with.
+    pub public_keys: BTreeMap<Name, Text>,
+    /// What was asked for.
+    pub scope: Scope,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Breaks ties that nothing else breaks.
+    pub seed: u64,
+}
+
+/// What the user asked for beyond "make it so".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Destroy everything that is not protected.
+    pub destroy: bool,
+    /// Only bring the records up to date with what was observed.
+    pub refresh_only: bool,
+    /// Only these, and what they need; empty: all.
+    pub targets: BTreeSet<Address>,
+    /// Not these, nor what needs them.
+    pub excludes: BTreeSet<Address>,
+    /// Replace these although nothing differs.
+    pub replace: BTreeSet<Address>,
+    /// Brakes lifted for this plan, with the reason that goes to the audit.
+    pub overrides: BTreeMap<Brake, Text>,
+}
+
+/// A brake of the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Brake {
+    /// `policy.max_replaced`
+    MaxReplaced,
+    /// `policy.max_destroyed`
+    MaxDestroyed,
+}
+
+impl Brake {
+    /// As users write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Brake::MaxReplaced => "max_replaced",
+            Brake::MaxDestroyed => "max_destroyed",
+        }
+    }
+}
+
+/// The way to log in to a host: the nearest of host, pool and provider wins.
+pub fn access<'a>(desired: &'a Desired, pool: &str, host: &str, provider: &str) -> Option<&'a Access> {
+    use pool_inventory::desired::Hosts;
+    let spec = desired.pools.get(pool)?;
+    let named = match &spec.hosts {
+        Hosts::Named(hosts) => hosts.get(host).and_then(|h| h.ssh.as_ref()),
+        Hosts::Count(_) => None,
+    };
+    named.or(spec.ssh.as_ref()).or_else(|| desired.providers.get(provider)?.ssh.as_ref())
+}

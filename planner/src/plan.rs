@@ -1,0 +1,413 @@
+//! A plan is data: what will be done, in which order, and why; and what was left undone, and why.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{
+    Address, Bytes, Lineage, Money, Name, Text,
+    desired::{Access, BackendSpec, BootstrapSpec, ProviderSpec, Scalar},
+    market::{Drift, Feature},
+    object::{FieldChange, KnownHost, Recorded, Spec},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::input::{Brake, Scope};
+
+/// Version of the serialised form; a plan of another version is refused.
+pub const PLAN_VERSION: u32 = 1;
+
+/// What will be done. Equal inputs give plans with equal bytes ([`Plan::to_bytes`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_VERSION`]
+    pub version: u32,
+    /// Name of the inventory.
+    pub inventory: Name,
+    /// Environment.
+    pub environment: Name,
+    /// The state that it was made from.
+    pub lineage: Lineage,
+    /// Serial of each recorded object that it depends on; 0: it must not be recorded.
+    pub reads: BTreeMap<Address, u64>,
+    /// What was asked for.
+    pub scope: Scope,
+    /// Steps; `steps[i].id` is `i`, and a step needs only steps before it.
+    pub steps: Vec<Step>,
+    /// Placement of groups of like hosts.
+    pub groups: Vec<Group>,
+    /// What was not done, and why.
+    pub declined: Vec<Declined>,
+    /// What each pool's hosts get, for the pools that have bootstrap steps.
+    pub bootstraps: BTreeMap<Name, PoolBootstrap>,
+    /// The providers that the steps act on.
+    pub providers: BTreeMap<Name, ProviderSpec>,
+    /// The declared backends that the steps use.
+    pub backends: BTreeMap<Name, BackendSpec>,
+    /// What the run adds to each account, reserved when the plan is marked used.
+    pub demand: Vec<Demand>,
+    /// What the hosts and volumes cost per hour before and after.
+    pub cost: CostChange,
+    /// Objects left as they are.
+    pub unchanged: usize,
+}
+
+/// Index of a step in [`Plan::steps`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub u32);
+
+/// Index of a group in [`Plan::groups`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupId(pub u32);
+
+/// One thing that the engine does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its index.
+    pub id: StepId,
+    /// What it acts on.
+    pub address: Address,
+    /// Which generation of it.
+    pub generation: u32,
+    /// Where.
+    pub provider: Name,
+    /// What it does.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// Steps that must have succeeded before.
+    pub needs: Vec<StepId>,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Make it. A host's alternatives stand in its group.
+    Create {
+        /// What to make.
+        spec: Spec,
+        /// Its row in the state, before the creation.
+        record: Box<NewRecord>,
+        /// Its placement; volumes and networks have none.
+        group: Option<GroupId>,
+    },
+    /// Record a host that exists.
+    Adopt {
+        /// What it is.
+        spec: Spec,
+        /// Its row in the state.
+        record: Box<NewRecord>,
+    },
+    /// Change it where it stands.
+    Update {
+        /// What was applied last.
+        from: Spec,
+        /// What shall be.
+        to: Spec,
+    },
+    /// Give a host a new system; its volumes stay.
+    Rebuild {
+        /// What was applied last.
+        from: Spec,
+        /// What shall be.
+        to: Spec,
+    },
+    /// Attach a volume, and mount it where it says.
+    Attach {
+        /// The volume's spec, attached.
+        to: Spec,
+    },
+    /// Unmount and detach a volume.
+    Detach {
+        /// The volume's spec, detached.
+        to: Spec,
+    },
+    /// Turn a stopped host on.
+    PowerOn,
+    /// Delete it.
+    Delete,
+    /// Let go of an adopted host: only the record goes.
+    Release,
+    /// Drop the record of something that is gone.
+    Forget,
+    /// Change the record only: what was observed, a rename, a policy that no cloud knows of.
+    Record {
+        /// The row as it shall be; its serial is ignored.
+        to: Box<Recorded>,
+    },
+    /// Do on a host what its pool asks for.
+    Bootstrap {
+        /// Digest that will be recorded when it is done; none: values of it are known only after other steps.
+        digest: Option<Text>,
+    },
+}
+
+/// What a row of the state holds from the moment on when its creation begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRecord {
+    /// Whose it is.
+    pub tenant: Name,
+    /// The pool that it comes from.
+    pub pool: Option<Name>,
+    /// Whether it is never destroyed.
+    pub protected: bool,
+    /// What must outlive it.
+    pub needs: Vec<Address>,
+    /// Price per hour.
+    pub price: Money,
+}
+
+impl Action {
+    /// One word for messages and JSON.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Action::Create { .. } => "create",
+            Action::Adopt { .. } => "adopt",
+            Action::Update { .. } => "update",
+            Action::Rebuild { .. } => "rebuild",
+            Action::Attach { .. } => "attach",
+            Action::Detach { .. } => "detach",
+            Action::PowerOn => "power-on",
+            Action::Delete => "delete",
+            Action::Release => "release",
+            Action::Forget => "forget",
+            Action::Record { .. } => "record",
+            Action::Bootstrap { .. } => "bootstrap",
+        }
+    }
+}
+
+/// Why a step is in the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// It is declared and was never made.
+    NotPresent,
+    /// It was made and is gone from the provider.
+    Vanished,
+    /// What is declared differs from what was applied.
+    SpecChanged {
+        /// The fields, sorted by name.
+        fields: Vec<FieldChange>,
+    },
+    /// What is observed differs from what was applied.
+    Drifted {
+        /// The fields, sorted by name.
+        fields: Vec<FieldChange>,
+    },
+    /// Things on the host differ from what was applied.
+    HostDrifted {
+        /// The things.
+        items: Vec<Drift>,
+    },
+    /// The provider reports it broken, or it is off and should be on.
+    Unhealthy {
+        /// The provider's words.
+        detail: Text,
+    },
+    /// Its creation or bootstrap was begun and never seen to end.
+    Unfinished,
+    /// It left the inventory.
+    Removed,
+    /// The user asked for it: `--replace`, `destroy`.
+    Requested,
+    /// A declared `moved:`.
+    Moved {
+        /// The address before.
+        from: Address,
+    },
+    /// Another step makes it necessary.
+    FollowsFrom {
+        /// The object of that step.
+        address: Address,
+    },
+}
+
+/// Something that the planner did not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declined {
+    /// What it is about.
+    pub address: Address,
+    /// Why not.
+    pub why: Why,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It stays because a brake is used up.
+    Brake {
+        /// Which.
+        brake: Brake,
+        /// How many the brake allows in this pool.
+        allowed: usize,
+    },
+    /// It stays because it is protected; the word says by what: `pool`, `volume`, `environment`.
+    Protected {
+        /// What protects it.
+        by: Text,
+    },
+    /// A volume that left the inventory stays: `on_remove: keep`.
+    Kept,
+    /// It cannot be placed; every candidate was refused. Makes `plan` exit with 5.
+    NoPlace {
+        /// Its group, with the refusals.
+        group: GroupId,
+    },
+    /// A tenant's quota is used up. Makes `plan` exit with 5.
+    Quota {
+        /// Whose.
+        tenant: Name,
+        /// Which limit: `hosts`, `vcpus`, `memory`, `storage.TIER`, `cost`.
+        limit: Text,
+        /// The limit, as shown.
+        allowed: Text,
+        /// What would be used, as shown.
+        wanted: Text,
+    },
+    /// A volume cannot be served. Makes `plan` exit with 5.
+    NoBackend {
+        /// Every backend of its tier and why it was refused.
+        refusals: Vec<Refusal>,
+    },
+    /// What it needs is not done either.
+    NeedsDeclined {
+        /// The object that it needs.
+        address: Address,
+    },
+    /// The host cannot be asked for what its pool wants. Makes `plan` exit with 5.
+    Lacks {
+        /// What is missing.
+        features: Vec<Feature>,
+        /// Where.
+        provider: Name,
+    },
+    /// Outside `--target`, or inside `--exclude`.
+    OutOfScope,
+    /// A volume cannot shrink. Makes `plan` exit with 5.
+    Shrink {
+        /// Size now.
+        from: Bytes,
+        /// Size wanted.
+        to: Bytes,
+    },
+    /// The host did not answer, so nothing is known of what is on it.
+    Unreachable {
+        /// Why.
+        detail: Text,
+    },
+    /// The provider was not reached, so nothing of it is changed.
+    ProviderUnseen,
+}
+
+impl Why {
+    /// Whether it makes the plan incomplete: `plan` exits with 5, `apply` needs `--partial`.
+    pub fn blocks(&self) -> bool {
+        matches!(
+            self,
+            Why::NoPlace { .. } | Why::Quota { .. } | Why::NoBackend { .. } | Why::Lacks { .. } | Why::Shrink { .. }
+        )
+    }
+}
+
+/// Placement of a group of hosts with identical wishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its pool.
+    pub pool: Name,
+    /// Hosts of it.
+    pub hosts: Vec<Text>,
+    /// Candidates that fit, best first, with the score that ordered them.
+    pub candidates: Vec<Candidate>,
+    /// Candidates that do not fit.
+    pub refusals: Vec<Refusal>,
+    /// Replacements on a definitive stock-out, best first, at most [`MAX_ALTERNATIVES`].
+    pub alternatives: Vec<Spec>,
+}
+
+/// Most alternatives that a group carries (law 2).
+pub const MAX_ALTERNATIVES: usize = 8;
+
+/// A place that a host may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Provider.
+    pub provider: Name,
+    /// Region.
+    pub region: Text,
+    /// Zone.
+    pub zone: Text,
+    /// Machine size.
+    pub offering: Text,
+    /// Price per hour.
+    pub price: Money,
+    /// Position in `place.on`; 0 is the most preferred.
+    pub rank: u32,
+    /// Hosts of the group that were put there.
+    pub taken: u32,
+}
+
+/// A place or backend that does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// `PROVIDER/ZONE/OFFERING`, `PROVIDER`, or the name of a backend.
+    pub candidate: Text,
+    /// Why, for people: `2 vCPU < 4 vCPU`, `quota hosts 10 of 10 used`, `stock is used up`.
+    pub why: Text,
+}
+
+/// What bootstrap does on the hosts of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolBootstrap {
+    /// What is asked for.
+    pub spec: BootstrapSpec,
+    /// Variables that templates see.
+    pub variables: BTreeMap<Name, Scalar>,
+    /// Labels of the pool.
+    pub labels: BTreeMap<Text, Text>,
+    /// Tenant of the pool.
+    pub tenant: Name,
+    /// Hosts of each pool that templates mention, with the address where it is known already.
+    pub hosts: BTreeMap<Name, Vec<KnownHost>>,
+    /// How to log in, by host name.
+    pub access: BTreeMap<Text, Access>,
+}
+
+/// What a run adds to an account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Demand {
+    /// `tenant/NAME/hosts`, `tenant/NAME/storage.TIER`, `backend/NAME`, `provider/NAME/hosts`, …
+    pub account: Text,
+    /// How much: a count, bytes, or millionths of money per hour.
+    pub amount: u64,
+    /// The limit of the account.
+    pub limit: u64,
+}
+
+/// What hosts and volumes cost per hour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostChange {
+    /// Before the run.
+    pub before: Money,
+    /// After it.
+    pub after: Money,
+}
+
+impl Plan {
+    /// The one serialised form: compact JSON with sorted maps.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a plan has only string keys and finite numbers")
+    }
+
+    /// Whether applying it would do nothing.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether something that was asked for could not be planned.
+    pub fn is_incomplete(&self) -> bool {
+        self.declined.iter().any(|declined| declined.why.blocks())
+    }
+}

@@ -1,0 +1,1 @@
+//! Backends that serve tiers of storage.

@@ -1,0 +1,212 @@
+//! Events: the only output of a run. The journal, the terminal and the JSON stream are three readers of them.
+
+use pool_inventory::{Address, Name, Text};
+use pool_planner::StepId;
+use serde::{Deserialize, Serialize};
+
+/// Version of the serialised form of events; first line of a JSON stream.
+pub const EVENT_VERSION: u32 = 1;
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began; its plan is marked used.
+    RunStarted {
+        /// The run.
+        run: Text,
+        /// Its plan.
+        plan: Text,
+        /// Steps of the plan.
+        steps: usize,
+    },
+    /// What a run before had left in doubt is known now.
+    Settled {
+        /// The object.
+        address: Address,
+        /// Whether it exists.
+        exists: bool,
+    },
+    /// A step began; its intent is durable.
+    StepStarted {
+        /// The step.
+        step: StepId,
+        /// What it acts on.
+        address: Address,
+        /// What it does: `create`, `bootstrap`, …
+        verb: Text,
+        /// Counts from 0; rises with each definitive failure and each other place.
+        attempt: u32,
+    },
+    /// A step goes on: an item of a bootstrap is done, a provider works on it.
+    StepProgress {
+        /// The step.
+        step: StepId,
+        /// What goes on, for people.
+        detail: Text,
+    },
+    /// A step waits and will be tried again.
+    StepRetry {
+        /// The step.
+        step: StepId,
+        /// Why.
+        error: Text,
+        /// Until it is tried again.
+        wait_ms: u64,
+    },
+    /// A place had no capacity; the next approved alternative is used.
+    StepMoved {
+        /// The step.
+        step: StepId,
+        /// The place without capacity, `PROVIDER/ZONE/OFFERING`.
+        from: Text,
+        /// The alternative.
+        to: Text,
+    },
+    /// A step is done, durably.
+    StepSucceeded {
+        /// The step.
+        step: StepId,
+        /// What it acted on.
+        address: Address,
+        /// What it did.
+        verb: Text,
+        /// How long it took.
+        millis: u64,
+        /// Something worth telling: the address of a new host, how many items were changed.
+        detail: Option<Text>,
+    },
+    /// A step failed for good.
+    StepFailed {
+        /// The step.
+        step: StepId,
+        /// What it acted on.
+        address: Address,
+        /// What it tried.
+        verb: Text,
+        /// Why.
+        failure: Failure,
+        /// How long it took.
+        millis: u64,
+    },
+    /// A step was not tried.
+    StepSkipped {
+        /// The step.
+        step: StepId,
+        /// What it would have acted on.
+        address: Address,
+        /// What it would have done.
+        verb: Text,
+        /// Why not.
+        because: Skip,
+    },
+    /// Something that the operator should know.
+    Warning {
+        /// For people.
+        text: Text,
+    },
+    /// The operator asked to stop; `hard` the second time.
+    Interrupted {
+        /// Whether running steps are cancelled too.
+        hard: bool,
+    },
+    /// The run is over.
+    RunFinished {
+        /// What came of it.
+        summary: RunSummary,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What the exit code and the next plan depend on.
+    pub class: FailureClass,
+    /// One line.
+    pub message: Text,
+    /// More lines: the last lines of a command's output. Cleaned and bounded.
+    pub detail: Option<Text>,
+    /// What to do.
+    pub hint: Option<Text>,
+}
+
+/// Classes of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Credentials were refused.
+    Unauthorized,
+    /// The host or provider was not reached.
+    Unreachable,
+    /// No capacity in any approved place, or a quota of the account.
+    NoRoom,
+    /// The request or the host's answer makes no sense; trying again will not help.
+    Refused,
+    /// A command on a host failed.
+    Command,
+    /// It may or may not have happened; the next apply finds out.
+    InDoubt,
+    /// The operator cancelled it.
+    Cancelled,
+    /// The state could not be written.
+    State,
+    /// Anything else.
+    Other,
+}
+
+/// Why a step was not tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// A step that it needs failed or was skipped.
+    Needs {
+        /// The object of that step.
+        address: Address,
+    },
+    /// The run was asked to stop.
+    Interrupted,
+    /// Another step failed and `--on-failure stop` is in force.
+    Stopped,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run.
+    pub run: Text,
+    /// Steps that succeeded.
+    pub succeeded: usize,
+    /// Steps that failed.
+    pub failed: usize,
+    /// Steps that were not tried.
+    pub skipped: usize,
+    /// Classes of the failures, sorted, once each.
+    pub classes: Vec<FailureClass>,
+    /// Whether the operator stopped it.
+    pub interrupted: bool,
+    /// Whether the lease was lost.
+    pub lease_lost: bool,
+    /// How long it took.
+    pub millis: u64,
+    /// Calls per provider.
+    pub calls: std::collections::BTreeMap<Name, u64>,
+}
+
+impl RunSummary {
+    /// The exit code, as `pool help exit-codes` explains it.
+    pub fn exit_code(&self) -> u8 {
+        if self.interrupted {
+            return 130;
+        }
+        if self.lease_lost {
+            return 6;
+        }
+        match (self.failed + self.skipped, self.succeeded) {
+            (0, _) => 0,
+            _ if self.classes == [FailureClass::Unreachable] => 4,
+            _ if self.classes == [FailureClass::Unauthorized] && self.succeeded == 0 => 3,
+            (_, 0) => 1,
+            _ => 8,
+        }
+    }
+}

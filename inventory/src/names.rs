@@ -323,6 +323,27 @@ impl fmt::Display for Token {
     }
 }
 
+/// Whether `text` fits `pattern`, in which `*` stands for any run of characters. O(pattern × text) at worst.
+pub fn wildcard(pattern: &str, text: &str) -> bool {
+    let (p, t) = (pattern.as_bytes(), text.as_bytes());
+    let (mut i, mut j, mut star) = (0, 0, None);
+    while j < t.len() {
+        if p.get(i) == Some(&b'*') {
+            star = Some((i, j));
+            i += 1;
+        } else if p.get(i) == Some(&t[j]) {
+            (i, j) = (i + 1, j + 1);
+        } else if let Some((at, from)) = star {
+            // The last star takes one character more.
+            star = Some((at, from + 1));
+            (i, j) = (at + 1, from + 1);
+        } else {
+            return false;
+        }
+    }
+    p[i..].iter().all(|b| *b == b'*')
+}
+
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
@@ -357,6 +378,18 @@ mod tests {
         let mut hosts: Vec<Address> = ["web-10", "web-9", "web-1", "db-2"].map(Address::host).into();
         hosts.sort();
         assert_eq!(format!("{hosts:?}"), "[host/db-2, host/web-1, host/web-9, host/web-10]");
+    }
+
+    #[test]
+    fn stars_stand_for_any_run() {
+        for (pattern, text) in
+            [("*", ""), ("here/*", "here/dir"), ("*/fast", "cloud/fast"), ("a*b*c", "axxbyyc"), ("web-3", "web-3")]
+        {
+            assert!(wildcard(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("", "a"), ("a*b", "ac"), ("here/*", "there/dir"), ("a", "ab")] {
+            assert!(!wildcard(pattern, text), "{pattern} {text}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub struct Desired {
     pub environment: Name,
     /// Whether the whole environment refuses to be destroyed.
     pub protected: bool,
-    /// Variables after the environment's own values; templates see them as `var`.
-    pub variables: BTreeMap<Name, Scalar>,
+    /// Variables after the environment's own values, named `[a-z][a-z0-9_]{0,30}`; templates see them as `var`.
+    pub variables: BTreeMap<Text, Scalar>,
     /// Accounts and places.
     pub providers: BTreeMap<Name, ProviderSpec>,
     /// Tenants; `default` is always there.

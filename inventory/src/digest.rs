@@ -22,7 +22,7 @@ impl PoolDigest {
     /// The digest of a pool; none while the address of a host that a template mentions is not known.
     pub fn new(
         spec: &BootstrapSpec,
-        variables: &BTreeMap<Name, Scalar>,
+        variables: &BTreeMap<Text, Scalar>,
         labels: &BTreeMap<Text, Text>,
         tenant: &Name,
         hosts: &BTreeMap<Name, Vec<KnownHost>>,

@@ -364,7 +364,7 @@ pub struct PoolBootstrap {
     /// What is asked for.
     pub spec: BootstrapSpec,
     /// Variables that templates see.
-    pub variables: BTreeMap<Name, Scalar>,
+    pub variables: BTreeMap<Text, Scalar>,
     /// Labels of the pool.
     pub labels: BTreeMap<Text, Text>,
     /// Tenant of the pool.

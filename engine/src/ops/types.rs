@@ -8,6 +8,7 @@ use std::{
 
 use pool_inventory::{
     Address, Lineage, Money, Name, Text,
+    desired::Access,
     market::HostSeen,
     object::{Endpoint, Recorded, Status},
 };
@@ -273,12 +274,14 @@ pub enum CheckAnswer {
 pub struct Reach {
     /// The host.
     pub address: Address,
+    /// Where it was made.
+    pub provider: Name,
     /// Labels of its pool, and `pool`, `tenant`.
     pub labels: BTreeMap<Text, Text>,
     /// Where it answers, with its pinned keys.
     pub endpoint: Endpoint,
-    /// Login name.
-    pub user: Text,
+    /// How to log in; none: as the key that `pool` made, to the user that the provider set up.
+    pub access: Option<Access>,
 }
 
 /// A filter of hosts: `team=checkout,pool=web`, `tenant=retail`, `host/web-*`; all parts must hold.

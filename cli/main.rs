@@ -1,3 +1,77 @@
-//! The binary `pool`.
+//! The binary `pool`: reads the command line, calls an operation of the engine, prints what came of it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `args`, `help` | the command line and its texts |
+//! | `argv`, `parse` | from words to `args::Cli` |
+//! | `commands` | one file per command |
+//! | `render` | pure: data in, text out |
+//! | `ui` | the one place that writes |
+//! | `error` | errors and exit codes as users see them |
+//! | `context` | what every command gets: flags, the `Ui`, an open environment |
 
-fn main() {}
+mod args;
+mod argv;
+mod commands;
+mod context;
+#[cfg(test)]
+mod docs;
+mod error;
+mod help;
+mod interrupt;
+mod parse;
+mod progress;
+mod render;
+mod ui;
+
+use context::Context;
+use error::{CliError, ExitCode};
+use ui::Ui;
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(run().code())
+}
+
+fn run() -> ExitCode {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let no_color = argv.iter().any(|arg| arg == "--no-color" || arg == "-no-color");
+    let cli = match parse::parse(argv) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &Ui::plain(no_color)),
+    };
+    let cx = match Context::new(cli.global) {
+        Ok(cx) => cx,
+        Err(error) => {
+            Ui::plain(no_color).say(&error.render(false));
+            return error.code;
+        }
+    };
+    let code = commands::run(&cx, &cli.command).unwrap_or_else(|error| {
+        error.show(&cx.ui, commands::name(&cli.command));
+        error.code
+    });
+    match cx.ui.finish() {
+        Some(error) => {
+            let error = CliError::new(ExitCode::Failed, "cannot write the results").cause(error);
+            cx.ui.say(&error.render(cx.ui.coloured_talk()));
+            if code == ExitCode::Done { error.code } else { code }
+        }
+        None => code,
+    }
+}
+
+/// Help and version go to standard output; everything else that clap has to say is an error of usage.
+fn refuse(error: &clap::Error, ui: &Ui) -> ExitCode {
+    use clap::error::ErrorKind;
+    let text = error.render().ansi().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            ui.raw(&text);
+            ExitCode::Done
+        }
+        _ => {
+            ui.say(&text);
+            ExitCode::Usage
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `pool apply`, `pool destroy`
+
+use pool_engine::{
+    RunSummary,
+    ops::{self, ApplyRequest, Environment, Interrupts, PlanRequest, SavedPlan},
+};
+use serde_json::json;
+
+use super::plan::{make, plan_event, request};
+use crate::{
+    args::{Apply, ApplyFlags, Destroy, OnFailure, ScopeFlags},
+    context::{Context, Outcome},
+    error::{CliError, ExitCode},
+    interrupt::Signals,
+    progress::follow,
+    render::{
+        plan::{View, plan},
+        run::{Tally, report},
+        style::{BOLD, paint},
+        table::count,
+        when::Clock,
+    },
+};
+
+/// Events that may wait for the terminal; a terminal that stalls longer holds up the run, not the memory.
+const EVENTS: usize = 1024;
+
+/// Carries out a saved plan, or plans, shows, asks, does.
+pub fn run(cx: &Context, args: &Apply) -> Outcome {
+    let on_failure = on_failure(&args.how)?;
+    cx.ui.events_begin("apply");
+    cx.with_environment(async |env: Environment| match &args.plan {
+        Some(plan) => {
+            let saved = env.saved_plan(plan).await?;
+            refuse_incomplete(cx, &saved, &args.how)?;
+            carry_out(cx, &env, saved, &args.how, on_failure).await
+        }
+        None => plan_and_apply(cx, &env, request(&args.scope, args.destroy), &args.how, on_failure).await,
+    })
+}
+
+/// The same with `--destroy`.
+pub fn destroy(cx: &Context, args: &Destroy) -> Outcome {
+    let on_failure = on_failure(&args.how)?;
+    let scope = ScopeFlags { target: args.target.clone(), exclude: args.exclude.clone(), ..ScopeFlags::default() };
+    cx.ui.events_begin("destroy");
+    cx.with_environment(async |env: Environment| {
+        plan_and_apply(cx, &env, request(&scope, true), &args.how, on_failure).await
+    })
+}
+
+fn on_failure(flags: &ApplyFlags) -> Result<ops::OnFailure, CliError> {
+    match flags.on_failure {
+        OnFailure::Stop => Ok(ops::OnFailure::Stop),
+        OnFailure::Continue => Ok(ops::OnFailure::Continue),
+        OnFailure::Undo => Err(CliError::usage("--on-failure undo is not offered yet")
+            .hint("what failed is recorded: repair the cause and run `pool apply` again, or go back in git and apply")),
+    }
+}
+
+async fn plan_and_apply(
+    cx: &Context,
+    env: &Environment,
+    request: PlanRequest,
+    how: &ApplyFlags,
+    on_failure: ops::OnFailure,
+) -> Outcome {
+    let destroy = request.scope.destroy;
+    let saved = make(env, request).await?;
+    plan_event(cx, &saved);
+    let clock = Clock::system();
+    cx.ui.talk(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() }));
+    refuse_incomplete(cx, &saved, how)?;
+    if saved.plan.is_empty() {
+        cx.ui.event(&json!({
+            "event": "summary", "exit_code": ExitCode::Done.code(), "plan": saved.id, "steps": 0,
+        }));
+        return Ok(ExitCode::Done);
+    }
+    approve(cx, &saved, destroy, how)?;
+    carry_out(cx, env, saved, how, on_failure).await
+}
+
+/// A plan that leaves out what was asked for needs a word more.
+fn refuse_incomplete(cx: &Context, saved: &SavedPlan, how: &ApplyFlags) -> Result<(), CliError> {
+    if how.partial || !saved.plan.is_incomplete() {
+        return Ok(());
+    }
+    let blocked = saved.plan.declined.iter().filter(|declined| declined.why.blocks()).count();
+    let error = CliError::new(ExitCode::Refused, format!("{} of this plan cannot be done", count(blocked, "item")));
+    Err(match saved.plan.is_empty() {
+        true => error.hint(format!("see why with: {}", cx.command(&format!("show {}", saved.id)))),
+        false => error.hint(format!("apply the rest with: {}", cx.command(&format!("apply {} --partial", saved.id)))),
+    })
+}
+
+/// Asks for `yes` where someone can answer.
+fn approve(cx: &Context, saved: &SavedPlan, destroy: bool, how: &ApplyFlags) -> Result<(), CliError> {
+    if cx.flags.yes {
+        return Ok(());
+    }
+    let what = if destroy { "Destroy this" } else { "Do this" };
+    let question = format!("\n{} Only `yes` is taken for yes: ", paint(BOLD, &format!("{what}?")));
+    let partial = if how.partial { " --partial" } else { "" };
+    let later = cx.command(&format!("apply {}{partial}", saved.id));
+    match cx.ui.ask(&question) {
+        Some(answer) if answer == "yes" => Ok(()),
+        Some(_) => Err(CliError::new(ExitCode::Approval, "not approved; nothing was changed")
+            .hint(format!("the plan is saved and can be applied with: {later}"))),
+        None => Err(CliError::new(ExitCode::Approval, "this needs a `yes`, and there is no terminal to ask at")
+            .hint(format!("the plan is saved; apply it with: {later}"))),
+    }
+}
+
+async fn carry_out(
+    cx: &Context,
+    env: &Environment,
+    plan: SavedPlan,
+    how: &ApplyFlags,
+    on_failure: ops::OnFailure,
+) -> Outcome {
+    let interrupts = Interrupts::default();
+    let mut signals = Signals::listen()?;
+    let (sender, receiver) = tokio::sync::mpsc::channel(EVENTS);
+    let tally = Tally::new(plan.plan.steps.iter().map(|step| &step.address));
+    let request = ApplyRequest { plan, partial: how.partial, on_failure, command: command_line() };
+    let work = async {
+        let run = env.apply(request, sender, interrupts.clone());
+        tokio::join!(run, follow(&cx.ui, receiver, tally))
+    };
+    tokio::select! {
+        (summary, tally) = work => finish(cx, &summary?, &tally),
+        () = signals.drive(&interrupts) => Err(CliError::new(ExitCode::Interrupted, "ended at the third signal")
+            .hint(format!("what was begun is journalled; go on with: {}", cx.command("apply")))),
+    }
+}
+
+/// The command line, for the history.
+fn command_line() -> pool_inventory::Text {
+    let words: Vec<String> = std::env::args().skip(1).map(|word| super::quote(&word)).collect();
+    format!("pool {}", words.join(" ")).into()
+}
+
+fn finish(cx: &Context, summary: &RunSummary, tally: &Tally) -> Outcome {
+    let code = ExitCode::from_number(summary.exit_code());
+    cx.ui.event(&json!({ "event": "summary", "exit_code": code.code(), "run": summary }));
+    cx.ui.data(&report(tally, summary, |rest| cx.command(rest)));
+    Ok(code)
+}

@@ -1,0 +1,12 @@
+//! `pool explain`
+
+use crate::{
+    args::Explain,
+    context::{Context, Outcome},
+    error::{CliError, ExitCode},
+};
+
+/// Comes with the crate that does it.
+pub fn run(_cx: &Context, _args: &Explain) -> Outcome {
+    Err(CliError::new(ExitCode::Failed, "this command is being wired up"))
+}

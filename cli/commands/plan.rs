@@ -1,0 +1,101 @@
+//! `pool plan`
+
+use std::{collections::BTreeMap, fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+
+use pool_engine::ops::{Environment, Observe, PlanRequest, SavedPlan};
+use pool_planner::Scope;
+use serde_json::json;
+
+use crate::{
+    args::{self, ScopeFlags},
+    context::{Context, Outcome},
+    error::{CliError, ExitCode},
+    render::{
+        changes::fold,
+        plan::{View, footer, plan},
+        when::Clock,
+    },
+    ui::to_json,
+};
+
+/// Plans, shows, saves.
+pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
+    cx.ui.events_begin("plan");
+    let saved = cx.with_environment(async |env: Environment| make(&env, request(&args.scope, args.destroy)).await)?;
+    if let Some(path) = &args.out {
+        write(path, &saved)?;
+    }
+    let code = exit_code(&saved, args.detailed_exitcode);
+    events(cx, &saved, code);
+    let clock = Clock::system();
+    cx.ui.data(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() }));
+    if let Some(path) = &args.out {
+        cx.ui.talk(&format!("Written to {}.\n", path.display()));
+    }
+    cx.ui.data(&footer(&saved, &clock, |rest| cx.command(rest)));
+    Ok(code)
+}
+
+/// Plans under the environment's rules.
+pub async fn make(env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
+    Ok(env.plan(request).await?)
+}
+
+/// The flags, as the engine takes them.
+pub fn request(flags: &ScopeFlags, destroy: bool) -> PlanRequest {
+    let reason = flags.reason.as_deref().unwrap_or_default();
+    let overrides: BTreeMap<_, _> = flags.overrides.iter().map(|brake| (*brake, reason.into())).collect();
+    PlanRequest {
+        scope: Scope {
+            destroy,
+            refresh_only: flags.refresh_only,
+            targets: flags.target.iter().cloned().collect(),
+            excludes: flags.exclude.iter().cloned().collect(),
+            replace: flags.replace.iter().cloned().collect(),
+            overrides,
+        },
+        observe: observe(flags.observe.unwrap_or(args::Observe::Hosts)),
+    }
+}
+
+/// The flag, as the engine takes it.
+pub fn observe(flag: args::Observe) -> Observe {
+    match flag {
+        args::Observe::Hosts => Observe::Hosts,
+        args::Observe::Providers => Observe::Providers,
+    }
+}
+
+/// 5 for a plan with items that cannot be done; with `--detailed-exitcode` 2 for one that does something.
+fn exit_code(saved: &SavedPlan, detailed: bool) -> ExitCode {
+    match () {
+        () if saved.plan.is_incomplete() => ExitCode::Refused,
+        () if detailed && !saved.plan.is_empty() => ExitCode::Pending,
+        () => ExitCode::Done,
+    }
+}
+
+/// The plan as one event.
+pub fn plan_event(cx: &Context, saved: &SavedPlan) {
+    let (_, counts) = fold(&saved.plan);
+    cx.ui.event(&json!({ "event": "plan", "counts": counts, "saved": saved }));
+}
+
+fn events(cx: &Context, saved: &SavedPlan, code: ExitCode) {
+    if !cx.ui.wants_json() {
+        return;
+    }
+    plan_event(cx, saved);
+    let (_, counts) = fold(&saved.plan);
+    cx.ui.event(&json!({
+        "event": "summary", "command": "plan", "exit_code": code.code(), "plan": saved.id, "counts": counts,
+        "steps": saved.plan.steps.len(), "incomplete": saved.plan.is_incomplete(),
+    }));
+}
+
+/// Writes a plan file. It holds what files on hosts will contain, so that it is private.
+fn write(path: &Path, saved: &SavedPlan) -> Result<(), CliError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| writeln!(file, "{}", to_json(saved)))
+        .map_err(|error| CliError::new(ExitCode::Failed, format!("cannot write {}", path.display())).cause(error))
+}

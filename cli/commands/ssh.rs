@@ -1,0 +1,12 @@
+//! `pool ssh`
+
+use crate::{
+    args::Ssh,
+    context::{Context, Outcome},
+    error::{CliError, ExitCode},
+};
+
+/// Comes with the crate that does it.
+pub fn run(_cx: &Context, _args: &Ssh) -> Outcome {
+    Err(CliError::new(ExitCode::Failed, "this command is being wired up"))
+}

@@ -1,0 +1,34 @@
+//! `pool validate`
+
+use pool_engine::ops;
+use pool_inventory::desired::{Desired, Hosts};
+use serde_json::json;
+
+use crate::{
+    context::{Context, Outcome},
+    error::ExitCode,
+    render::table::count,
+};
+
+/// Reads and checks the inventory, and nothing else.
+pub fn run(cx: &Context) -> Outcome {
+    let (root, desired) = ops::validate(&cx.open_request()?)?;
+    let (pools, hosts) = (desired.pools.len(), hosts(&desired));
+    let result = json!({
+        "inventory": desired.inventory, "environment": desired.environment, "root": root, "pools": pools, "hosts": hosts,
+    });
+    cx.ui.answer("validate", ExitCode::Done, &result, || {
+        let size = format!("{}, {}", count(pools, "pool"), count(hosts, "host"));
+        format!("{}/{} is valid: {size}\n", desired.inventory, desired.environment)
+    });
+    Ok(ExitCode::Done)
+}
+
+/// Hosts that are declared.
+pub fn hosts(desired: &Desired) -> usize {
+    let hosts = |hosts: &Hosts| match hosts {
+        Hosts::Count(number) => *number as usize,
+        Hosts::Named(named) => named.len(),
+    };
+    desired.pools.values().map(|pool| hosts(&pool.hosts)).sum()
+}

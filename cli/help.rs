@@ -1,0 +1,155 @@
+//! Texts that stand below the flags in `--help`.
+
+/// Below `pool --help`.
+pub const POOL: &str = "\
+Every flag has a variable: --lock-timeout is POOL_LOCK_TIMEOUT. Terraform's flags, as in -out=FILE
+and -auto-approve, are understood. Results go to standard output, all else to standard error.
+
+Examples:
+  pool init demo && cd demo    start with an inventory that works as it stands
+  pool plan                    see what would happen, and why
+  pool apply                   plan, show, ask, do
+  pool ssh web-0               look around on a host
+  pool destroy                 leave nothing behind
+  pool help exit-codes         what each exit code means";
+
+pub const INIT: &str = "\
+Writes pool.yaml, what it refers to, and a .gitignore for the state. Nothing is overwritten.
+
+Examples:
+  pool init                                       little machines on this computer
+  pool init fleet --example existing-hosts        hosts that exist, over SSH
+  pool init cloud --example simulated-cloud       200 hosts in a simulated cloud";
+
+pub const VALIDATE: &str = "\
+Reads all files of the inventory, resolves them for the environment, and names every problem with
+file, line and column. Nothing is asked from providers.
+
+Examples:
+  pool validate
+  pool validate --env prod --json";
+
+pub const FMT: &str = "\
+Examples:
+  pool fmt                     rewrite what is not in its canonical form
+  pool fmt --check             for CI: exit with 1 and name the files";
+
+pub const PLAN: &str = "\
+Symbols: + add, ~ change in place, -/+ replace or rebuild, - destroy, > bootstrap, ! not done.
+The plan is saved under an id; `pool apply ID` does exactly that, once, and only as long as nothing
+that the plan read has moved.
+
+Examples:
+  pool plan
+  pool plan -o tonight.plan                       to be applied from a file
+  pool plan --target host/web-3 -v                one host, with all fields and file diffs
+  pool plan --observe providers --detailed-exitcode
+  pool plan --override max_destroyed --reason \"scale-in, ticket 1234\"";
+
+pub const APPLY: &str = "\
+Without a plan: plans, shows the plan, asks for `yes`. With one: does exactly that and never asks.
+Ctrl-C once: nothing new is started, running steps finish. Twice: they are cancelled. Both are
+safe: go on with `pool apply`.
+
+Examples:
+  pool apply
+  pool apply 7f3a2c
+  pool apply tonight.plan --json
+  pool apply --yes --on-failure stop";
+
+pub const DESTROY: &str = "\
+The same as `pool apply --destroy`: shows what would go and asks for `yes`. Protected objects stay.
+
+Examples:
+  pool destroy
+  pool destroy --target pool/web
+  pool destroy --yes";
+
+pub const STATUS: &str = "\
+Examples:
+  pool status                  from the records, at once
+  pool status --observe hosts  ask providers and hosts";
+
+pub const SHOW: &str = "\
+Examples:
+  pool show host/web-3
+  pool show pool/web
+  pool show 7f3a2c             a saved plan
+  pool show tonight.plan -v    a plan file; needs no credentials";
+
+pub const EXPLAIN: &str = "\
+Examples:
+  pool explain host/web-3      its place, the places that were refused, what a plan would do to it
+  pool explain volume/web-3.data";
+
+pub const STATE: &str = "\
+Examples:
+  pool state list 'host/web-*'
+  pool state show host/web-3
+  pool state mv host/web-3 host/front-0
+  pool state rm host/web-3     forget it; the host itself goes on running
+  pool state pull > state.json";
+
+pub const HISTORY: &str = "\
+Examples:
+  pool history
+  pool history 8c1f            one run, step by step";
+
+pub const UNLOCK: &str = "\
+The holder notices and stops before its next act. Use it when that run is surely dead.
+
+Example:
+  pool unlock 5d0c2e";
+
+pub const GRAPH: &str = "\
+Examples:
+  pool graph | dot -Tsvg > plan.svg
+  pool graph 7f3a2c --format mermaid";
+
+pub const COST: &str = "\
+Prices are those at which hosts and volumes were made; a month has 730 hours.
+
+Examples:
+  pool cost
+  pool cost --json";
+
+pub const SSH: &str = "\
+Examples:
+  pool ssh web-0
+  pool ssh --env prod host/db-1";
+
+pub const EXEC: &str = "\
+Each line of output carries its host. Exits with 0 when all succeeded, with 4 when the only failures
+are unreachable hosts, else with 1.
+
+Examples:
+  pool exec pool=web -- uptime
+  pool exec 'host/web-*' -- systemctl is-active nginx
+  pool exec all --parallelism 20 -- 'df -h / | tail -1'";
+
+pub const CHECK: &str = "\
+Each line is pass, fail or unknown. Exits with 5 when something fails.
+
+Example:
+  pool check";
+
+pub const SCHEMA: &str = "\
+Example:
+  pool schema > pool.schema.json
+  and, as first line of pool.yaml: # yaml-language-server: $schema=pool.schema.json";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  pool completions bash > /etc/bash_completion.d/pool
+  pool completions zsh  > ~/.zfunc/_pool
+  pool completions fish > ~/.config/fish/completions/pool.fish";
+
+pub const MAN: &str = "\
+Example:
+  pool man | man -l -";
+
+pub const HELP: &str = "\
+Examples:
+  pool help plan
+  pool help state mv
+  pool help exit-codes";

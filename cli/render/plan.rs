@@ -1,0 +1,424 @@
+//! A plan as people read it: header, one line per object, what was not done, sums.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use pool_engine::ops::SavedPlan;
+use pool_inventory::{Address, Money};
+use pool_planner::plan::{Declined, Group, Refusal, Why};
+
+use super::{
+    changes::{Counts, Line, fold, sum_up},
+    style::{ADD, BOLD, DIM, REMOVE, WARN, paint},
+    table::{count, pad, width},
+    when::Clock,
+    words,
+};
+
+/// Lines shown before the rest is summed up; `-v` shows all.
+const MOST_LINES: usize = 200;
+/// Refused candidates shown per group; `-v` shows all.
+const MOST_REFUSALS: usize = 6;
+/// A column grows no wider than this; longer text pushes its own line.
+const WIDEST: usize = 72;
+
+/// How a plan is shown.
+pub struct View<'a> {
+    /// Now, and where.
+    pub clock: &'a Clock,
+    /// Every field, every line, every diff.
+    pub verbose: bool,
+}
+
+/// The plan, without the lines about how to apply it.
+pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
+    let (lines, counts) = fold(&saved.plan);
+    let mut text = format!("{}\n", header(saved, view.clock));
+    for (provider, why) in &saved.basis.unseen {
+        let _ = writeln!(text, "{} provider {provider} was not reached: {why}", paint(WARN, "warning:"));
+    }
+    for (host, why) in &saved.basis.unreachable {
+        let _ = writeln!(text, "{} host/{host} was not reached: {why}", paint(WARN, "warning:"));
+    }
+    text.push('\n');
+    let fates = fates(&saved.plan.declined, view.verbose);
+    let limit = if view.verbose { usize::MAX } else { MOST_LINES };
+    let (lines, rest) = lines.split_at(lines.len().min(limit));
+    let names = lines.iter().map(|line| width(&line.address.to_string()));
+    let columns = names.chain(fates.iter().take(limit).map(|fate| width(&fate.who))).max().unwrap_or(0).min(WIDEST);
+    change_lines(&mut text, lines, columns, view.verbose);
+    rest_lines(&mut text, rest);
+    fate_lines(&mut text, &fates, columns, saved, view.verbose);
+    if !view.verbose {
+        quiet_sums(&mut text, &saved.plan.declined);
+    }
+    if !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    text.push_str(&sums(saved, &counts));
+    text
+}
+
+/// `acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)`
+pub fn header(saved: &SavedPlan, clock: &Clock) -> String {
+    let basis = &saved.basis;
+    let mut asked = vec![count(basis.list_calls as usize, "list call")];
+    if basis.probed > 0 {
+        asked.push(format!("{} probed", count(basis.probed, "host")));
+    }
+    format!(
+        "{} · {} · {} · state {} · observed {} ({})",
+        paint(BOLD, &format!("{}/{}", saved.plan.inventory, saved.plan.environment)),
+        count(basis.pools, "pool"),
+        count(basis.hosts, "host"),
+        basis.serial,
+        clock.ago(saved.created),
+        asked.join(", ")
+    )
+}
+
+fn change_lines(text: &mut String, lines: &[Line], columns: usize, verbose: bool) {
+    let widest = |of: &dyn Fn(&Line) -> usize| lines.iter().map(of).max().unwrap_or(0).min(WIDEST);
+    let how = widest(&|line| width(line.how));
+    let split = widest(&|line| if line.how.is_empty() { 0 } else { width(&line.detail) });
+    let gap = if how == 0 { 0 } else { how + 2 };
+    let whole = widest(&|line| if line.how.is_empty() { width(&line.detail) } else { 0 }).max(split + gap);
+    for line in lines {
+        let middle = match line.how {
+            "" => pad(&line.detail, whole),
+            how => pad(&format!("{}  {how}", pad(&line.detail, whole.saturating_sub(gap))), whole),
+        };
+        let symbol = paint(line.symbol.style(), &format!("{:>3}", line.symbol.as_str()));
+        let address = pad(&line.address.to_string(), columns);
+        let row = format!("{symbol} {address}  {middle}  {}", paint(DIM, &line.reason));
+        let _ = writeln!(text, "{}", row.trim_end());
+        if verbose {
+            more_lines(text, &line.more);
+        }
+    }
+}
+
+fn rest_lines(text: &mut String, rest: &[Line]) {
+    for (symbol, what) in sum_up(rest) {
+        let sign = paint(symbol.style(), &format!("{:>3}", symbol.as_str()));
+        let _ = writeln!(text, "{sign} … and {what} more {}", paint(DIM, "(-v shows all)"));
+    }
+}
+
+fn more_lines(text: &mut String, more: &[String]) {
+    for line in more {
+        let style = match line.trim_start().chars().next() {
+            Some('+') => ADD,
+            Some('-') => REMOVE,
+            _ => DIM,
+        };
+        let _ = writeln!(text, "      {}", paint(style, line));
+    }
+}
+
+/// Whether a reader who did not ask for detail wants to see it.
+fn is_quiet(why: &Why) -> bool {
+    matches!(why, Why::OutOfScope | Why::Kept | Why::ProviderUnseen)
+}
+
+/// Objects that share a fate, and a line.
+struct Fate<'a> {
+    who: String,
+    phrase: String,
+    why: &'a Why,
+}
+
+/// What was not done; hosts of a group that cannot be placed share a line.
+fn fates(declined: &[Declined], verbose: bool) -> Vec<Fate<'_>> {
+    let loud = declined.iter().filter(|declined| verbose || !is_quiet(&declined.why));
+    let mut shared: Vec<Vec<&Declined>> = Vec::new();
+    for declined in loud {
+        let same =
+            |last: &&mut Vec<&Declined>| matches!(declined.why, Why::NoPlace { .. }) && last[0].why == declined.why;
+        match shared.last_mut().filter(same) {
+            Some(members) => members.push(declined),
+            None => shared.push(vec![declined]),
+        }
+    }
+    let fate = |members: &Vec<&'_ Declined>| (addresses(members), words::why(&members[0].why));
+    let fates = shared.iter().map(|members| (fate(members), members[0]));
+    fates.map(|((who, phrase), first)| Fate { who, phrase, why: &first.why }).collect()
+}
+
+fn fate_lines(text: &mut String, fates: &[Fate<'_>], columns: usize, saved: &SavedPlan, verbose: bool) {
+    let shown = if verbose { fates.len() } else { fates.len().min(MOST_LINES) };
+    for fate in &fates[..shown] {
+        let _ = writeln!(text, "{} {}  {}", paint(WARN, "  !"), pad(&fate.who, columns), fate.phrase);
+        refusal_lines(text, refusals(fate.why, &saved.plan.groups), verbose);
+    }
+    if shown < fates.len() {
+        let rest = fates.len() - shown;
+        let _ = writeln!(text, "{} … and {rest} more {}", paint(WARN, "  !"), paint(DIM, "(-v shows all)"));
+    }
+}
+
+fn addresses(members: &[&Declined]) -> String {
+    match members {
+        [first, .., last] => format!("{} … {} ({})", first.address, last.address.name, members.len()),
+        [one] => one.address.to_string(),
+        [] => String::new(),
+    }
+}
+
+fn refusals<'a>(why: &'a Why, groups: &'a [Group]) -> &'a [Refusal] {
+    match why {
+        Why::NoPlace { group } => groups.get(group.0 as usize).map_or(&[], |group| &group.refusals),
+        Why::NoBackend { refusals } => refusals,
+        _ => &[],
+    }
+}
+
+fn refusal_lines(text: &mut String, refusals: &[Refusal], verbose: bool) {
+    let shown = if verbose { refusals.len() } else { refusals.len().min(MOST_REFUSALS) };
+    for refusal in &refusals[..shown] {
+        let _ = writeln!(text, "      {}", paint(DIM, &words::refusal(refusal)));
+    }
+    if shown < refusals.len() {
+        let _ =
+            writeln!(text, "      {}", paint(DIM, &format!("… and {} more (-v shows all)", refusals.len() - shown)));
+    }
+}
+
+fn quiet_sums(text: &mut String, declined: &[Declined]) {
+    let mut sums: BTreeMap<String, (usize, &Address)> = BTreeMap::new();
+    for declined in declined.iter().filter(|declined| is_quiet(&declined.why)) {
+        sums.entry(words::why(&declined.why)).or_insert((0, &declined.address)).0 += 1;
+    }
+    for (why, (number, first)) in sums {
+        let what = if number == 1 { first.to_string() } else { count(number, "object") };
+        let _ = writeln!(text, "    {}", paint(DIM, &format!("{what}: {why}")));
+    }
+}
+
+/// `Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 2 to bootstrap. + € 74.10/month`
+fn sums(saved: &SavedPlan, counts: &Counts) -> String {
+    if saved.plan.is_empty() {
+        return no_changes(saved);
+    }
+    let Counts { add, change, replace, destroy, .. } = counts;
+    let mut text = format!(
+        "{} {add} to add, {change} to change, {replace} to replace, {destroy} to destroy",
+        paint(BOLD, "Plan:")
+    );
+    let others = [
+        (counts.adopt, "to adopt"),
+        (counts.release, "to release"),
+        (counts.record, "to record"),
+        (counts.bootstrap, "to bootstrap"),
+    ];
+    let others: Vec<String> = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if !others.is_empty() {
+        let _ = write!(text, "; {}", others.join(", "));
+    }
+    let _ = writeln!(text, ".{}", cost(saved).map(|cost| format!(" {cost}")).unwrap_or_default());
+    text
+}
+
+fn no_changes(saved: &SavedPlan) -> String {
+    let (plan, basis) = (&saved.plan, &saved.basis);
+    let rest = match (plan.is_incomplete(), basis.unreachable.len() + basis.unseen.len()) {
+        (true, _) => "Nothing else is to do.".to_owned(),
+        (false, 0) => format!("{} as declared.", is_are(plan.unchanged)),
+        (false, silent) => {
+            format!("{} as declared, as far as was seen; {silent} did not answer.", is_are(plan.unchanged))
+        }
+    };
+    format!("{} {rest}\n", paint(BOLD, "No changes."))
+}
+
+fn is_are(objects: usize) -> String {
+    match objects {
+        1 => "1 object is".to_owned(),
+        n => format!("{n} objects are"),
+    }
+}
+
+fn cost(saved: &SavedPlan) -> Option<String> {
+    let delta = saved.plan.cost.after.per_month() - saved.plan.cost.before.per_month();
+    match delta.0 {
+        0 => None,
+        1.. => Some(format!("+ {delta}/month")),
+        _ => Some(format!("- {}/month", Money(-delta.0))),
+    }
+}
+
+/// How the plan is applied: the lines below it.
+pub fn footer(saved: &SavedPlan, clock: &Clock, command: impl Fn(&str) -> String) -> String {
+    if saved.plan.is_empty() {
+        return String::new();
+    }
+    let blocked = saved.plan.declined.iter().filter(|declined| declined.why.blocks()).count();
+    let partial = if blocked > 0 { " --partial" } else { "" };
+    let mut text = String::new();
+    if blocked > 0 {
+        let _ = writeln!(text, "{} cannot be done (marked !); the rest can be applied.", count(blocked, "item"));
+    }
+    let apply = command(&format!("apply {}{partial}", saved.id));
+    let _ = writeln!(
+        text,
+        "Saved as plan {} (one use, until {}). Apply it with: {}",
+        saved.id,
+        clock.time(saved.expires),
+        paint(BOLD, &apply)
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use pool_inventory::market::Feature;
+    use pool_planner::{Reason, plan::GroupId};
+
+    use super::*;
+    use crate::render::samples::{self, Steps, name};
+
+    fn show(saved: &SavedPlan, verbose: bool) -> String {
+        let clock = Clock::fixed(samples::NOW);
+        let text =
+            plan(saved, &View { clock: &clock, verbose }) + &footer(saved, &clock, |rest| format!("pool {rest}"));
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn a_plan_reads_as_the_interface_promises() {
+        assert_snapshot!(show(&samples::sample(), false), @r#"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+          + host/web-3         private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month  not present
+          + volume/web-3.data  private/gold · 200 GiB · high                            not present
+          ~ host/web-1         tags.owner "a" → "b"                           in place  spec changed
+        -/+ host/db-0          image debian-11 → debian-12                    rebuild   spec changed
+          > host/web-1         bootstrap                                                file /etc/motd differs
+          ! host/web-7         stays: brake max_destroyed is used up (1 in one run)
+
+        Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 3 to bootstrap. + € 74.10/month
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
+        "#);
+    }
+
+    #[test]
+    fn verbose_shows_every_field_and_every_diff() {
+        assert_snapshot!(show(&samples::sample(), true), @r#"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+          + host/web-3         private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month  not present
+          + volume/web-3.data  private/gold · 200 GiB · high                            not present
+          ~ host/web-1         tags.owner "a" → "b"                           in place  spec changed
+              tags.owner: "a" → "b"
+        -/+ host/db-0          image debian-11 → debian-12                    rebuild   spec changed
+              image: debian-11 → debian-12
+          > host/web-1         bootstrap                                                file /etc/motd differs
+              file /etc/motd
+                --- /etc/motd
+                +++ /etc/motd
+                -hello
+                +welcome
+          ! host/web-7         stays: brake max_destroyed is used up (1 in one run)
+
+        Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 3 to bootstrap. + € 74.10/month
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
+        "#);
+    }
+
+    #[test]
+    fn what_cannot_be_placed_names_each_refused_candidate_once() {
+        let no_place = Why::NoPlace { group: GroupId(0) };
+        let mut declined: Vec<Declined> =
+            ["web-8", "web-9"].map(|host| Declined { address: Address::host(host), why: no_place.clone() }).into();
+        declined.push(Declined {
+            address: Address::host("db-1"),
+            why: Why::Lacks { features: vec![Feature::Packages, Feature::Users], provider: name("here") },
+        });
+        declined.push(Declined { address: Address::volume("old-0", "data"), why: Why::Kept });
+        let mut steps = Steps::default();
+        steps.new_host("web-3");
+        assert_snapshot!(show(&samples::saved(steps.0, declined), false), @r"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+          + host/web-3              private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month  not present
+          ! host/web-8 … web-9 (2)  cannot be placed
+              private/az1/m1.small: 2 vCPU < 4 vCPU
+              private/az2/m1.large: stock is used up
+          ! host/db-1               provider here cannot do this here: packages, further users
+            volume/old-0.data: stays: on_remove is keep
+
+        Plan: 1 to add, 0 to change, 0 to replace, 0 to destroy; 1 to bootstrap.
+        3 items cannot be done (marked !); the rest can be applied.
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c --partial
+        ");
+    }
+
+    #[test]
+    fn nothing_to_do_says_so_and_offers_nothing() {
+        let mut saved = samples::saved(Vec::new(), Vec::new());
+        assert_snapshot!(show(&saved, false), @r"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+        No changes. 17 objects are as declared.
+        ");
+        saved.basis.unreachable.insert("web-1".into(), "no route to host".into());
+        assert_snapshot!(show(&saved, false), @r"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+        warning: host/web-1 was not reached: no route to host
+
+        No changes. 17 objects are as declared, as far as was seen; 1 did not answer.
+        ");
+    }
+
+    #[test]
+    fn a_large_plan_is_summed_up_after_two_hundred_lines() {
+        let mut steps = Steps::default();
+        for ordinal in 0..250 {
+            steps.new_host(&format!("web-{ordinal}")).new_volume(&format!("web-{ordinal}"));
+        }
+        let text = show(&samples::saved(steps.0.clone(), Vec::new()), false);
+        let tail: Vec<&str> = text.lines().skip(MOST_LINES + 1).collect();
+        assert_snapshot!(tail.join("\n"), @r"
+          + volume/web-99.data  private/gold · 200 GiB · high                            not present
+          + … and 150 hosts more (-v shows all)
+          + … and 150 volumes more (-v shows all)
+
+        Plan: 500 to add, 0 to change, 0 to replace, 0 to destroy; 250 to bootstrap.
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
+        ");
+        assert!(show(&samples::saved(steps.0, Vec::new()), true).contains("volume/web-249.data"));
+    }
+
+    #[test]
+    fn every_other_kind_of_step_has_its_line() {
+        use pool_planner::Action;
+        let mut steps = Steps::default();
+        let host = |name: &str| Address::host(name);
+        steps
+            .add(host("gone-0"), Action::Delete, Reason::Removed)
+            .add(Address::volume("gone-0", "data"), Action::Delete, Reason::FollowsFrom { address: host("gone-0") })
+            .add(host("m-1"), Action::Release, Reason::Removed)
+            .add(host("lost-0"), Action::Forget, Reason::Vanished)
+            .add(host("off-0"), Action::PowerOn, Reason::Unhealthy { detail: "it is off".into() })
+            .add(
+                Address::volume("web-0", "data"),
+                Action::Attach { to: pool_inventory::object::Spec::Volume(samples::volume("web-0")) },
+                Reason::Unfinished,
+            )
+            .bootstrap("web-0", Reason::Unfinished);
+        assert_snapshot!(show(&samples::saved(steps.0, Vec::new()), false), @r"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+          ~ host/off-0          power on                                    in place     unhealthy: it is off
+          ~ volume/web-0.data   attach to host/web-0 at /var/lib/data       in place     begun and not finished
+          - host/gone-0         private                                                  removed
+          - volume/gone-0.data  private                                                  follows from host/gone-0
+          - host/lost-0         drop the record                             record only  gone from the provider
+          - host/m-1            private · the host itself is left as it is  release      removed
+          > host/web-0          bootstrap                                                begun and not finished
+
+        Plan: 0 to add, 2 to change, 0 to replace, 2 to destroy; 1 to release, 1 to record, 1 to bootstrap.
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
+        ");
+    }
+}

@@ -1,0 +1,205 @@
+//! The pool at a glance, past runs, prices, pre-flight checks.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use pool_engine::ops::{CheckAnswer, CheckLine, HostStatus, JournalLine, RunStatus, StatusReport};
+use pool_inventory::{Address, Money, market::HostSeen, object::Recorded};
+
+use super::{
+    style::{ADD, BOLD, DIM, REMOVE, WARN, paint},
+    table::{Table, clip, count},
+    when::{Clock, span},
+    words,
+};
+
+/// Hosts and volumes listed before the rest is summed up; `-v` shows all.
+const MOST_ROWS: usize = 50;
+
+/// Pools, hosts, volumes, the lease, the last run.
+pub fn status(report: &StatusReport, clock: &Clock, verbose: bool, observed: bool) -> String {
+    let name = paint(BOLD, &format!("{}/{}", report.inventory, report.environment));
+    let state =
+        if report.lineage.is_some() { format!("state {}", report.serial) } else { "nothing applied yet".to_owned() };
+    let how = if observed { "observed just now" } else { "from the records" };
+    let mut text = format!("{name} · {} · {state} · {how}\n", count(report.pools.len(), "pool"));
+    for (provider, why) in &report.unseen {
+        let _ = writeln!(text, "{} provider {provider} was not reached: {why}", paint(WARN, "warning:"));
+    }
+    section(&mut text, &pools(report), 0);
+    let limit = if verbose { usize::MAX } else { MOST_ROWS };
+    section(&mut text, &hosts(report, limit), report.hosts.len().saturating_sub(limit));
+    section(&mut text, &volumes(report, limit), report.volumes.len().saturating_sub(limit));
+    text.push_str(&runs_below(report, clock));
+    text
+}
+
+fn section(text: &mut String, table: &Table, hidden: usize) {
+    if table.is_empty() {
+        return;
+    }
+    let _ = write!(text, "\n{}", table.render());
+    if hidden > 0 {
+        let _ = writeln!(text, "{}", paint(DIM, &format!("… and {hidden} more (-v shows all)")));
+    }
+}
+
+fn pools(report: &StatusReport) -> Table {
+    let mut table = Table::new(&["pool", ">hosts", ">ready", "cost"]);
+    for (name, pool) in &report.pools {
+        let hosts = if pool.recorded == pool.desired {
+            pool.desired.to_string()
+        } else {
+            format!("{}/{}", pool.recorded, pool.desired)
+        };
+        let style = if pool.ready >= pool.desired { ADD } else { WARN };
+        table.row([
+            name.to_string(),
+            hosts,
+            paint(style, &pool.ready.to_string()),
+            words::monthly(pool.cost).unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+fn hosts(report: &StatusReport, limit: usize) -> Table {
+    let mut table = Table::new(&["host", "where", "address", "status", "bootstrap"]);
+    for host in report.hosts.iter().take(limit) {
+        let record = &host.record;
+        let zone = record.spec.host().map_or("", |spec| &spec.zone);
+        let address = record.endpoint.as_ref().map(|at| format!("{}:{}", at.host, at.port)).unwrap_or_default();
+        let status = if host.status.is_none() { recorded_status(record) } else { words::status(host.status.as_ref()) };
+        table.row([record.address.to_string(), words::place(&record.provider, zone), address, status, bootstrap(host)]);
+    }
+    table
+}
+
+/// What the records alone tell.
+fn recorded_status(record: &Recorded) -> String {
+    if record.id.is_some() { "recorded".to_owned() } else { paint(WARN, "begun") }
+}
+
+fn bootstrap(host: &HostStatus) -> String {
+    match (&host.seen, host.bootstrapped) {
+        (Some(HostSeen::Unreachable(why)), _) => paint(REMOVE, &format!("not reached: {}", clip(why, 60))),
+        (Some(HostSeen::Drifted(items)), _) => paint(WARN, &format!("drifted: {}", count(items.len(), "item"))),
+        (_, true) => "done".to_owned(),
+        (_, false) => paint(WARN, "to do"),
+    }
+}
+
+fn volumes(report: &StatusReport, limit: usize) -> Table {
+    let mut table = Table::new(&["volume", "backend", ">size", "tier", "attached", "status"]);
+    for volume in report.volumes.iter().take(limit) {
+        let Some(spec) = volume.record.spec.volume() else { continue };
+        let attached = spec.attached.as_ref().map_or_else(|| "detached".to_owned(), words::attachment);
+        let status = if volume.status.is_none() {
+            recorded_status(&volume.record)
+        } else {
+            words::status(volume.status.as_ref())
+        };
+        let name = volume.record.address.to_string();
+        table.row([name, spec.backend.to_string(), spec.size.to_string(), spec.tier.to_string(), attached, status]);
+    }
+    table
+}
+
+fn runs_below(report: &StatusReport, clock: &Clock) -> String {
+    let mut text = String::new();
+    if let Some(lease) = &report.lease {
+        let _ = writeln!(
+            text,
+            "lease    {} by {} ({}) since {}",
+            lease.id,
+            lease.holder,
+            lease.reason,
+            clock.time(lease.since)
+        );
+    }
+    if let Some(run) = &report.last_run {
+        let outcome = run.outcome.as_deref().unwrap_or("not ended");
+        let _ = writeln!(text, "last run {} {}: {outcome}", run.id, clock.ago(run.started));
+    }
+    if !report.unfinished.is_empty() {
+        let _ = writeln!(
+            text,
+            "{} not ended: {}; the next apply settles them",
+            paint(WARN, "runs"),
+            report.unfinished.join(", ")
+        );
+    }
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Past runs, newest first.
+pub fn history(runs: &[RunStatus], clock: &Clock) -> String {
+    if runs.is_empty() {
+        return "Nothing was applied yet.\n".to_owned();
+    }
+    let mut table = Table::new(&["run", "started", "took", ">exit", "outcome", "command"]);
+    for run in runs {
+        let took = run.ended.map(|ended| span(ended.abs_diff(run.started) * 1000)).unwrap_or_default();
+        let exit = run.exit_code.map(|code| code.to_string()).unwrap_or_default();
+        let outcome = run.outcome.as_deref().map_or_else(|| paint(WARN, "not ended"), str::to_owned);
+        table.row([run.id.to_string(), clock.full(run.started), took, exit, outcome, run.command.to_string()]);
+    }
+    table.render()
+}
+
+/// One run, step by step.
+pub fn journal(run: &RunStatus, lines: &[JournalLine], clock: &Clock) -> String {
+    let mut text = history(std::slice::from_ref(run), clock);
+    if let Some(plan) = &run.plan {
+        let _ = writeln!(text, "plan {plan}");
+    }
+    let mut table = Table::new(&["time", "object", "what", "detail"]);
+    for line in lines {
+        let at = format!("{}.{:03}", clock.full(line.at_ms.div_euclid(1000)), line.at_ms.rem_euclid(1000));
+        let address = line.address.as_ref().map(Address::to_string).unwrap_or_default();
+        table.row([at, address, line.kind.to_string(), clip(&line.text, 120)]);
+    }
+    if !table.is_empty() {
+        let _ = write!(text, "\n{}", table.render());
+    }
+    text
+}
+
+/// Sums of prices per hour.
+pub struct Costs {
+    /// `pool`, `tenant`, `provider` → name → hosts, volumes, price.
+    pub by: BTreeMap<&'static str, BTreeMap<String, (usize, usize, Money)>>,
+    /// All of it.
+    pub total: Money,
+}
+
+/// Prices per month.
+pub fn costs(costs: &Costs) -> String {
+    let mut text = String::new();
+    for (what, heading) in [
+        ("pool", ["pool", ">hosts", ">volumes", ">per month"]),
+        ("tenant", ["tenant", ">hosts", ">volumes", ">per month"]),
+        ("provider", ["provider", ">hosts", ">volumes", ">per month"]),
+    ] {
+        let mut table = Table::new(&heading);
+        for (name, (hosts, volumes, price)) in costs.by.get(what).into_iter().flatten() {
+            table.row([name.clone(), hosts.to_string(), volumes.to_string(), price.per_month().to_string()]);
+        }
+        let _ = writeln!(text, "{}", table.render());
+    }
+    let _ = writeln!(text, "{} {}/month", paint(BOLD, "Total:"), costs.total.per_month());
+    text
+}
+
+/// Pre-flight checks.
+pub fn checks(lines: &[CheckLine]) -> String {
+    let mut table = Table::new(&["answer", "what", "detail"]);
+    for line in lines {
+        let answer = match line.answer {
+            CheckAnswer::Pass => paint(ADD, "pass"),
+            CheckAnswer::Fail => paint(REMOVE, "fail"),
+            CheckAnswer::Unknown => paint(WARN, "unknown"),
+        };
+        table.row([answer, line.subject.to_string(), line.detail.to_string()]);
+    }
+    table.render()
+}

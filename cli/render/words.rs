@@ -1,0 +1,163 @@
+//! One phrase per thing: specs, reasons, refusals.
+
+use pool_inventory::{
+    Money, Text,
+    market::Drift,
+    object::{Attachment, FieldChange, Spec, Status},
+};
+use pool_planner::{
+    Reason,
+    plan::{Candidate, Refusal, Why},
+};
+
+use super::table::{clip, count};
+
+/// Widest value of a field on one line.
+const VALUE: usize = 40;
+
+/// `€ 61.00/month` from a price per hour; nothing for what would show as zero.
+pub fn monthly(price: Money) -> Option<String> {
+    const HALF_A_CENT: u64 = 5_000;
+    let month = price.per_month();
+    (month.0.unsigned_abs() >= HALF_A_CENT).then(|| format!("{month}/month"))
+}
+
+/// Where and what an object is: `private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month`.
+pub fn object(provider: &str, spec: &Spec, price: Money) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    match spec {
+        Spec::Host(host) => {
+            parts.push(place(provider, &host.zone));
+            match &host.at {
+                Some(at) => parts.push(format!("{}:{}", at.host, at.port)),
+                None => {
+                    parts.push(host.offering.to_string());
+                    parts.push(format!("{} vCPU", host.size.vcpus));
+                    parts.push(host.size.memory.to_string());
+                }
+            }
+        }
+        Spec::Volume(volume) => {
+            parts.push(volume.backend.to_string());
+            parts.push(volume.size.to_string());
+            parts.push(volume.tier.to_string());
+        }
+        Spec::Network(network) => {
+            parts.push(provider.to_owned());
+            parts.push(network.cidr.to_string());
+        }
+    }
+    parts.extend(monthly(price));
+    parts.join(" · ")
+}
+
+/// `private/az2`, or `private` where there are no zones.
+pub fn place(provider: &str, zone: &str) -> String {
+    if zone.is_empty() { provider.to_owned() } else { format!("{provider}/{zone}") }
+}
+
+/// `host/web-3 at /var/lib/data`
+pub fn attachment(at: &Attachment) -> String {
+    match &at.mount {
+        Some(mount) => format!("{} at {mount}", at.host),
+        None => at.host.to_string(),
+    }
+}
+
+/// `image debian-11 → debian-12`
+pub fn field(change: &FieldChange) -> String {
+    format!("{} {} → {}", change.field, clip(&change.from, VALUE), clip(&change.to, VALUE))
+}
+
+/// The first of several changes, and how many more.
+pub fn fields(changes: &[FieldChange]) -> String {
+    match changes {
+        [] => String::new(),
+        [one] => field(one),
+        [one, two] => format!("{}, {}", field(one), field(two)),
+        [one, rest @ ..] => format!("{} and {} more fields", field(one), rest.len()),
+    }
+}
+
+/// Why a step is in the plan.
+pub fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::NotPresent => "not present".to_owned(),
+        Reason::Vanished => "gone from the provider".to_owned(),
+        Reason::SpecChanged { .. } => "spec changed".to_owned(),
+        Reason::Drifted { .. } => "drifted".to_owned(),
+        Reason::HostDrifted { items } => drift(items),
+        Reason::Unhealthy { detail } => format!("unhealthy: {}", clip(detail, VALUE)),
+        Reason::Unfinished => "begun and not finished".to_owned(),
+        Reason::Removed => "removed".to_owned(),
+        Reason::Requested => "requested".to_owned(),
+        Reason::Moved { from } => format!("moved from {from}"),
+        Reason::FollowsFrom { address } => format!("follows from {address}"),
+    }
+}
+
+fn drift(items: &[Drift]) -> String {
+    match items {
+        [] => "drifted".to_owned(),
+        [one] if one.detail.is_empty() || one.detail.trim_end().contains('\n') => format!("{} differs", one.item),
+        [one] => format!("{} {}", one.item, clip(&one.detail, VALUE)),
+        [one, rest @ ..] => format!("{} and {} more differ", one.item, rest.len()),
+    }
+}
+
+/// Why something was not done.
+pub fn why(why: &Why) -> String {
+    match why {
+        Why::Brake { brake, allowed } => {
+            format!("stays: brake {} is used up ({allowed} in one run)", brake.as_str())
+        }
+        Why::Protected { by } => format!("stays: protected by its {by}"),
+        Why::Kept => "stays: on_remove is keep".to_owned(),
+        Why::NoPlace { .. } => "cannot be placed".to_owned(),
+        Why::Quota { tenant, limit, allowed, wanted } => {
+            format!("quota {limit} of tenant {tenant} does not fit: {wanted} wanted, {allowed} allowed")
+        }
+        Why::NoBackend { .. } => "no backend of its tier can serve it".to_owned(),
+        Why::NeedsDeclined { address } => format!("needs {address}, which is not done"),
+        Why::Lacks { features, provider } => {
+            let features: Vec<_> = features.iter().map(|feature| feature.describe()).collect();
+            format!("provider {provider} cannot do this here: {}", features.join(", "))
+        }
+        Why::OutOfScope => "out of scope".to_owned(),
+        Why::Shrink { from, to } => format!("a volume cannot shrink: {from} → {to}"),
+        Why::Unreachable { detail } => format!("not reached: {}", clip(detail, 80)),
+        Why::ProviderUnseen => "its provider was not reached".to_owned(),
+    }
+}
+
+/// `private/az1/m1.small: 2 vCPU < 4 vCPU`
+pub fn refusal(refusal: &Refusal) -> String {
+    format!("{}: {}", refusal.candidate, refusal.why)
+}
+
+/// `private/az2/m1.large · € 61.00/month · 3 hosts`
+pub fn candidate(candidate: &Candidate) -> String {
+    let mut parts = vec![format!("{}/{}", place(&candidate.provider, &candidate.zone), candidate.offering)];
+    parts.extend(monthly(candidate.price));
+    if candidate.taken > 0 {
+        parts.push(count(candidate.taken as usize, "host"));
+    }
+    parts.join(" · ")
+}
+
+/// What a provider reports, in a word or two.
+pub fn status(status: Option<&Status>) -> String {
+    match status {
+        None => "unknown".to_owned(),
+        Some(Status::Pending) => "pending".to_owned(),
+        Some(Status::Ready) => "ready".to_owned(),
+        Some(Status::Stopped) => "stopped".to_owned(),
+        Some(Status::Failed(detail)) => format!("failed: {}", clip(detail, VALUE)),
+        Some(Status::Deleting) => "deleting".to_owned(),
+    }
+}
+
+/// `team=checkout, tier=web`
+pub fn labels<'a>(labels: impl IntoIterator<Item = (&'a Text, &'a Text)>) -> String {
+    labels.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}

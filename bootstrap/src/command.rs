@@ -1,0 +1,73 @@
+//! One thing to hold on a host: how to see whether it does, and how to make it so.
+
+use std::time::Duration;
+
+use pool_inventory::{FileMode, Text};
+
+/// One item of a bootstrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// What it is, for people: `file /etc/motd`, `package chrony`.
+    pub item: Text,
+    /// A call of one function of `probe.sh`.
+    pub probe: String,
+    /// How it is made so.
+    pub act: Act,
+    /// Longest time for that.
+    pub timeout: Duration,
+    /// The content that may be shown beside what is found; none: nothing of the content is shown.
+    pub show: Option<Text>,
+    /// Whether it must be looked at again once something before it has changed.
+    pub recheck: bool,
+}
+
+/// How an item is made so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Install a package; missing ones are installed together.
+    Package(Text),
+    /// Call one function of `act.sh`.
+    Call(String),
+    /// Write a file whole: beside its place, then renamed.
+    File {
+        /// Absolute path.
+        path: Text,
+        /// Content.
+        content: Text,
+        /// Permission bits.
+        mode: FileMode,
+        /// Name or number.
+        owner: String,
+        /// Name or number.
+        group: String,
+    },
+    /// Write a user's authorised keys; empty: remove what we wrote.
+    Keys {
+        /// The user.
+        user: Text,
+        /// Content of the file.
+        content: Text,
+    },
+    /// Run a script unless its check holds.
+    Script {
+        /// The check, as words for the shell.
+        check: String,
+        /// What is run.
+        run: Text,
+        /// What runs it.
+        interpreter: Vec<String>,
+        /// Longest time for `run`.
+        seconds: u64,
+    },
+}
+
+impl Command {
+    /// Whether it may take long: such an item is only begun when all before it have ended, so that a run can be
+    /// stopped before it.
+    pub fn is_slow(&self) -> bool {
+        self.timeout > QUICK
+    }
+}
+
+/// Longest time for an item that only changes files.
+pub const QUICK: Duration = Duration::from_secs(60);

@@ -1,0 +1,26 @@
+//! Directories, parents before children.
+
+use super::{SHORT, owner};
+use crate::{
+    command::{Act, Command},
+    error::Refusal,
+    facts::Facts,
+    rendered::Rendered,
+    script::quote,
+};
+
+pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
+    let command = |(path, directory): (&pool_inventory::Text, &pool_inventory::desired::DirectorySpec)| {
+        let (owner, group) = owner(facts, directory.owner.as_ref(), directory.group.as_ref());
+        let arguments = format!("{} {:o} {} {}", quote(path), directory.mode.0, quote(&owner), quote(&group));
+        Command {
+            item: format!("directory {path}").into(),
+            probe: format!("probe_directory {arguments}"),
+            act: Act::Call(format!("act_directory {arguments}")),
+            timeout: SHORT,
+            show: None,
+            recheck: false,
+        }
+    };
+    Ok(want.directories.iter().map(command).collect())
+}

@@ -1,0 +1,32 @@
+//! Files, written whole.
+
+use pool_inventory::Text;
+
+use super::{SHORT, owner};
+use crate::{
+    command::{Act, Command},
+    error::Refusal,
+    facts::Facts,
+    rendered::{Rendered, RenderedFile, sha256},
+    script::quote,
+};
+
+pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
+    Ok(want.files.iter().map(|(path, file)| command(facts, path, file)).collect())
+}
+
+pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Command {
+    let (owner, group) = owner(facts, file.owner.as_ref(), file.group.as_ref());
+    // Content that others on the host must not read does not go into plans and logs either.
+    let public = file.mode.0 & 0o004 != 0;
+    let digest = sha256(&file.content);
+    let words = format!("{} {digest} {:o} {} {}", quote(path), file.mode.0, quote(&owner), quote(&group));
+    Command {
+        item: format!("file {path}").into(),
+        probe: format!("probe_file {words} {}", u8::from(public)),
+        act: Act::File { path: path.clone(), content: file.content.clone(), mode: file.mode, owner, group },
+        timeout: SHORT,
+        show: public.then(|| file.content.clone()),
+        recheck: false,
+    }
+}

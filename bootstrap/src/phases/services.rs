@@ -1,0 +1,36 @@
+//! systemd services.
+
+use std::time::Duration;
+
+use pool_inventory::{Text, desired::ServiceSpec};
+
+use crate::{
+    command::{Act, Command},
+    error::Refusal,
+    facts::Facts,
+    rendered::Rendered,
+    script::quote,
+};
+
+/// Longest time for one service; systemd itself gives up after 90 s.
+const LIMIT: Duration = Duration::from_secs(150);
+
+pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
+    if !want.services.is_empty() && &*facts.init != "systemd" {
+        return Err(Refusal::NoSystemd { init: facts.init.clone() });
+    }
+    Ok(want.services.iter().map(|(name, service)| command(name, *service)).collect())
+}
+
+fn command(name: &Text, service: ServiceSpec) -> Command {
+    let unit = name.strip_suffix(".service").unwrap_or(name);
+    let arguments = format!("{} {} {}", quote(unit), u8::from(service.enabled), u8::from(service.running));
+    Command {
+        item: format!("service {unit}").into(),
+        probe: format!("probe_service {arguments}"),
+        act: Act::Call(format!("act_service {arguments}")),
+        timeout: LIMIT,
+        show: None,
+        recheck: false,
+    }
+}

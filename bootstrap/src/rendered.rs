@@ -1,0 +1,216 @@
+//! What is asked for on one host, with all contents in full.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{
+    FileMode, Name, Text,
+    desired::{BootstrapSpec, DirectorySpec, FileSource, ScriptSpec, ServiceSpec, TemplateSource, UserSpec},
+};
+use russh::keys::HashAlg;
+
+/// A [`BootstrapSpec`] for one host: templates are rendered, everything is checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// See [`BootstrapSpec::packages`].
+    pub packages: BTreeSet<Text>,
+    /// See [`BootstrapSpec::users`].
+    pub users: BTreeMap<Name, UserSpec>,
+    /// See [`BootstrapSpec::directories`].
+    pub directories: BTreeMap<Text, DirectorySpec>,
+    /// See [`BootstrapSpec::files`].
+    pub files: BTreeMap<Text, RenderedFile>,
+    /// See [`BootstrapSpec::sysctl`].
+    pub sysctl: BTreeMap<Text, Text>,
+    /// See [`BootstrapSpec::services`].
+    pub services: BTreeMap<Text, ServiceSpec>,
+    /// See [`BootstrapSpec::scripts`].
+    pub scripts: BTreeMap<Name, ScriptSpec>,
+}
+
+/// A file with its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// Content.
+    pub content: Text,
+    /// Permission bits.
+    pub mode: FileMode,
+    /// Owner; none: the login user.
+    pub owner: Option<Text>,
+    /// Group; none: the login user's.
+    pub group: Option<Text>,
+}
+
+/// A spec that cannot be carried out on any host.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError<E: std::error::Error + 'static> {
+    /// A template cannot be rendered.
+    #[error("the template of {path} cannot be rendered")]
+    Template {
+        /// The file on the host.
+        path: Text,
+        /// Why.
+        #[source]
+        source: E,
+    },
+    /// Something is not what it should be.
+    #[error("{item}: {why}")]
+    Invalid {
+        /// Which item.
+        item: Text,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+}
+
+/// Longest content of one file.
+pub const MAX_FILE: usize = 16 << 20;
+
+/// Longest check of a script; it is an argument of a command on the host.
+pub const MAX_CHECK: usize = 64 << 10;
+
+/// Renders the templates of `spec` with `template` and checks all names and paths.
+pub fn render<E: std::error::Error + 'static>(
+    spec: &BootstrapSpec,
+    template: &dyn Fn(&TemplateSource) -> Result<String, E>,
+) -> Result<Rendered, RenderError<E>> {
+    let mut files = BTreeMap::new();
+    for (path, file) in &spec.files {
+        let content = match &file.source {
+            FileSource::Content(content) => content.clone(),
+            FileSource::Template(source) => {
+                template(source).map_err(|source| RenderError::Template { path: path.clone(), source })?.into()
+            }
+        };
+        let (owner, group) = (file.owner.clone(), file.group.clone());
+        files.insert(path.clone(), RenderedFile { content, mode: file.mode, owner, group });
+    }
+    let rendered = Rendered {
+        packages: spec.packages.clone(),
+        users: spec.users.clone(),
+        directories: spec.directories.clone(),
+        files,
+        sysctl: spec.sysctl.clone(),
+        services: spec.services.clone(),
+        scripts: spec.scripts.clone(),
+    };
+    match rendered.problem() {
+        Some((item, why)) => Err(RenderError::Invalid { item: item.into(), why }),
+        None => Ok(rendered),
+    }
+}
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(content: &str) -> String {
+    pool_inventory::names::hex(&HashAlg::Sha256.digest(content.as_bytes()))
+}
+
+impl Rendered {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+
+    fn problem(&self) -> Option<(String, &'static str)> {
+        let packages = self
+            .packages
+            .iter()
+            .filter(|p| !is_package(p))
+            .map(|p| (format!("package {p}"), "not the name of a Debian package"));
+        let directories = self.directories.iter().filter_map(|(path, d)| {
+            let why = bad_path(path).or_else(|| bad_owner(&d.owner, &d.group))?;
+            Some((format!("directory {path}"), why))
+        });
+        let files = self.files.iter().filter_map(|(path, f)| {
+            let large = (f.content.len() > MAX_FILE).then_some("larger than 16 MiB");
+            let why = bad_path(path).or_else(|| bad_owner(&f.owner, &f.group)).or(large)?;
+            Some((format!("file {path}"), why))
+        });
+        let both = self
+            .files
+            .keys()
+            .filter(|path| self.directories.contains_key(*path))
+            .map(|path| (format!("file {path}"), "declared as a directory as well"));
+        let users = self.users.iter().filter_map(|(name, user)| Some((format!("user {name}"), bad_user(user)?)));
+        let sysctl =
+            self.sysctl.iter().filter_map(|(key, value)| Some((format!("sysctl {key}"), bad_sysctl(key, value)?)));
+        let services = self
+            .services
+            .keys()
+            .filter(|s| !is_unit(s))
+            .map(|s| (format!("service {s}"), "not the name of a systemd unit"));
+        let scripts = self.scripts.iter().filter_map(|(name, s)| Some((format!("script {name}"), bad_script(s)?)));
+        let mut all = packages.chain(users).chain(directories).chain(files).chain(both).chain(sysctl);
+        all.next().or_else(|| services.chain(scripts).next())
+    }
+}
+
+fn is_package(name: &str) -> bool {
+    let (name, arch) = name.split_once(':').unwrap_or((name, "all"));
+    let word = |text: &str, also: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || also.contains(c))
+    };
+    word(name, "+.-") && word(arch, "-")
+}
+
+fn bad_path(path: &str) -> Option<&'static str> {
+    if !path.starts_with('/') {
+        Some("not an absolute path")
+    } else if path.contains('\0') {
+        Some("holds a NUL")
+    } else if path.len() > 4000 {
+        Some("longer than a path may be")
+    } else if path.ends_with('/') || path.split('/').skip(1).any(|p| matches!(p, "" | "." | "..")) {
+        Some("has an empty part, `.` or `..`")
+    } else {
+        None
+    }
+}
+
+fn bad_owner(owner: &Option<Text>, group: &Option<Text>) -> Option<&'static str> {
+    let good = |name: &Text| {
+        !name.is_empty()
+            && !name.starts_with('-')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    };
+    let bad = owner.iter().chain(group).any(|name| !good(name));
+    bad.then_some("its owner or group is not a name or number")
+}
+
+fn bad_user(user: &UserSpec) -> Option<&'static str> {
+    let broken = |key: &Text| key.contains(['\n', '\0', '\r']);
+    if user.authorized_keys.iter().any(broken) {
+        return Some("an authorised key has more than one line");
+    }
+    let shell = user.shell.as_ref().is_some_and(|shell| bad_path(shell).is_some() || shell.contains([':', '\n']));
+    shell.then_some("its shell is not an absolute path")
+}
+
+fn bad_sysctl(key: &str, value: &str) -> Option<&'static str> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_./-".contains(c);
+    if key.is_empty() || !key.chars().all(good) || key.starts_with(['.', '/']) || key.contains("..") {
+        return Some("not the name of a kernel setting");
+    }
+    (value.trim().is_empty() || value.contains(['\n', '\0'])).then_some("its value is empty or has several lines")
+}
+
+fn is_unit(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.@:\\-".contains(c);
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(good)
+}
+
+fn bad_script(script: &ScriptSpec) -> Option<&'static str> {
+    if script.check.contains('\0') || script.run.contains('\0') {
+        Some("holds a NUL")
+    } else if script.check.len() > MAX_CHECK {
+        Some("its check is longer than 64 KiB")
+    } else if script.run.len() > MAX_FILE {
+        Some("larger than 16 MiB")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+#[path = "rendered_tests.rs"]
+mod tests;

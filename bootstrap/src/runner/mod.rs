@@ -1,0 +1,133 @@
+//! Looks at a host, and makes it what is asked for.
+//!
+//! Three sessions at most: facts, probes, and only where something is not as it should be, changes.
+
+mod act;
+mod facts;
+mod lines;
+mod probe;
+
+use std::time::Duration;
+
+use pool_inventory::{Text, market::Drift};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    command::Command,
+    error::{BootstrapError, Refusal},
+    facts::Facts,
+    link::Link,
+    phases,
+    rendered::Rendered,
+};
+
+/// What a host looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What it is.
+    pub facts: Facts,
+    /// What is not as declared, in the order in which it would be changed.
+    pub drifts: Vec<Drift>,
+}
+
+/// What was done on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it is.
+    pub facts: Facts,
+    /// Items that were changed, in order.
+    pub changed: Vec<Text>,
+    /// Items that were as declared.
+    pub unchanged: usize,
+}
+
+/// Something that happens during [`apply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemEvent {
+    /// All items were looked at.
+    Probed {
+        /// Items that will be done, or at least looked at again, in order.
+        todo: Vec<Text>,
+        /// How many hold already.
+        unchanged: usize,
+    },
+    /// An item is being done.
+    Started {
+        /// Which.
+        item: Text,
+    },
+    /// It was made so.
+    Changed {
+        /// Which.
+        item: Text,
+        /// How long it took.
+        took: Duration,
+    },
+    /// It holds, because of something done before.
+    Unchanged {
+        /// Which.
+        item: Text,
+    },
+}
+
+/// Looks at a host, in two sessions, and changes nothing.
+pub async fn observe(link: &mut dyn Link, want: &Rendered) -> Result<Report, BootstrapError> {
+    let facts = facts::facts(link).await?;
+    let (commands, findings) = look(link, &facts, want).await?;
+    let drifts = commands.iter().zip(&findings).filter_map(|(command, finding)| finding.drift(command));
+    Ok(Report { drifts: drifts.collect(), facts })
+}
+
+/// Reads the facts of a host, in one session.
+pub async fn read_facts(link: &mut dyn Link) -> Result<Facts, BootstrapError> {
+    facts::facts(link).await
+}
+
+/// Makes a host what is asked for; does only what is missing.
+///
+/// `on` is called for every item as it happens. When `cancel` is cancelled, items that were begun are finished and
+/// nothing further is begun. Whatever ends it: another call goes on from there.
+pub async fn apply(
+    link: &mut dyn Link,
+    want: &Rendered,
+    cancel: &CancellationToken,
+    on: &mut (dyn FnMut(ItemEvent) + Send),
+) -> Result<Outcome, BootstrapError> {
+    let facts = facts::facts(link).await?;
+    let (commands, findings) = look(link, &facts, want).await?;
+    let refusals: Vec<Refusal> =
+        commands.iter().zip(&findings).filter_map(|(command, finding)| finding.refusal(command, &facts)).collect();
+    if !refusals.is_empty() {
+        return Err(BootstrapError::Refused { at: link.at(), refusals });
+    }
+    let mut todo: Vec<&Command> = Vec::new();
+    for (command, finding) in commands.iter().zip(&findings) {
+        if !finding.holds() || (command.recheck && !todo.is_empty()) {
+            todo.push(command);
+        }
+    }
+    let unchanged = commands.len() - todo.len();
+    on(ItemEvent::Probed { todo: todo.iter().map(|c| c.item.clone()).collect(), unchanged });
+    if todo.is_empty() {
+        return Ok(Outcome { facts, changed: Vec::new(), unchanged });
+    }
+    if cancel.is_cancelled() {
+        return Err(BootstrapError::Cancelled { at: link.at(), changed: Vec::new() });
+    }
+    let done = act::act(link, &facts, &todo, cancel, on).await?;
+    Ok(Outcome { facts, changed: done.changed, unchanged: unchanged + done.same })
+}
+
+async fn look(
+    link: &mut dyn Link,
+    facts: &Facts,
+    want: &Rendered,
+) -> Result<(Vec<Command>, Vec<probe::Finding>), BootstrapError> {
+    let refused = |refusals| BootstrapError::Refused { at: link.at(), refusals };
+    let commands = phases::commands(facts, want).map_err(refused)?;
+    if commands.is_empty() {
+        return Ok((commands, Vec::new()));
+    }
+    let findings = probe::probe(link, facts, &commands).await?;
+    Ok((commands, findings))
+}

@@ -1,0 +1,94 @@
+umask 022
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
+f='' bad=0
+# begin N: a marker on both outputs, so that what comes between two of them belongs to one item.
+begin() { f='' bad=0; printf 'B %s\n' "$1"; printf '\n%s %s\n' "$mark" "$1" >&2; }
+# end N STATUS [OUTCOME]
+end() {
+  if [ "$2" = 0 ]; then printf 'E %s %s\n' "$1" "${3:-changed}"; return; fi
+  printf 'F %s %s\n' "$1" "$2"
+  exit 1
+}
+# w TEXT, z: more content, or a NUL, for the file $f.
+w() { [ "$bad" = 0 ] && { printf %s "$1" >>"$f" || bad=1; }; }
+z() { [ "$bad" = 0 ] && { printf '\000' >>"$f" || bad=1; }; }
+# open_file PATH: a temporary file beside it, whose content follows.
+open_file() {
+  d=${1%/*}; d=${d:-/}
+  { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && f=$(mktemp "$d/.pool-XXXXXX") || bad=1
+}
+# close_file PATH MODE OWNER GROUP: the temporary file takes its place, whole and with its rights.
+close_file() {
+  [ "$bad" = 0 ] || { echo "$1 could not be written" >&2; return 1; }
+  if [ -d "$1" ] && [ ! -h "$1" ]; then echo "$1 is a directory" >&2; return 1; fi
+  chown -- "$3:$4" "$f" >&2 && chmod -- "$2" "$f" >&2 && mv -f -T -- "$f" "$1" >&2 && f=''
+}
+# open_script, close_script SECONDS INTERPRETER...: a script, run from a file so that its length does not matter.
+open_script() { f=$tmp/script; : >"$f" || bad=1; }
+run_script() {
+  [ "$bad" = 0 ] || { echo "no room for the script in $tmp" >&2; return 1; }
+  s=$1; shift; lim "$s" "$@" "$f" >&2 </dev/null
+}
+act_directory() {
+  { [ -d "$1" ] || mkdir -p -- "$1"; } >&2 && chown -- "$3:$4" "$1" >&2 && chmod -- "$2" "$1" >&2
+}
+# act_packages NAME...: all that are missing at once.
+lists_fresh() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
+act_packages() {
+  { lists_fresh || lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
+    apt_install "$@" || { lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update && apt_install "$@"; }
+  } >&2 </dev/null
+}
+apt_install() {
+  lim 840 apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \
+    -o Dpkg::Options::=--force-confold install -- "$@"
+}
+has_package() { case "$(dpkg-query -W -f '${db:Status-Status}' -- "$1")" in installed*) ;; *) return 1;; esac; }
+# act_user NAME SHELL GROUP...
+act_user() {
+  user=$1 shell=$2; shift 2
+  groups=
+  for g in "$@"; do
+    getent group "$g" >/dev/null || groupadd -- "$g" >&2 || return
+    groups=${groups:+$groups,}$g
+  done
+  if getent passwd "$user" >/dev/null; then
+    usermod -s "$shell" ${groups:+-a -G "$groups"} -- "$user" >&2
+  elif getent group "$user" >/dev/null; then
+    useradd -m -s "$shell" -g "$user" ${groups:+-G "$groups"} -- "$user" >&2
+  else
+    useradd -m -U -s "$shell" ${groups:+-G "$groups"} -- "$user" >&2
+  fi
+}
+# open_keys: the content of an authorized_keys file follows. close_keys USER KEEP(1|0): it is put in place with the
+# rights of that user, never those of root, because the folder is in the user's hands.
+open_keys() { f=$tmp/keys; : >"$f" || bad=1; }
+close_keys() {
+  [ "$bad" = 0 ] || { echo "no room for the keys in $tmp" >&2; return 1; }
+  h=$(home "$1")
+  [ -d "$h" ] || { echo "the user $1 has no home directory" >&2; return 1; }
+  put='umask 077; cd "$1" && { [ -d .ssh ] || mkdir .ssh; } && cat >.ssh/.pool-keys && mv -f .ssh/.pool-keys .ssh/authorized_keys'
+  [ "$2" = 1 ] || put='rm -f "$1/.ssh/authorized_keys"'
+  if [ "$1" = "$(id -un)" ]; then sh -c "$put" sh "$h" <"$f" >&2
+  else su -s /bin/sh -c "set -- '$(printf %s "$h" | sed "s/'/'\\\\''/g")'; $put" -- "$1" <"$f" >&2; fi
+}
+# act_sudo USER WANTED(1|0)
+act_sudo() {
+  s=/etc/sudoers.d/90-pool-$1
+  [ "$2" = 1 ] || { rm -f -- "$s"; return; }
+  [ -d /etc/sudoers.d ] || { echo 'sudo is not installed; add it to packages' >&2; return 1; }
+  printf '%s ALL=(ALL:ALL) NOPASSWD: ALL\n' "$1" >"$tmp/sudo" && chmod 440 "$tmp/sudo" || return
+  if command -v visudo >/dev/null; then visudo -cf "$tmp/sudo" >&2 || return; fi
+  # The dot keeps sudo from reading it before it is whole.
+  cp "$tmp/sudo" "/etc/sudoers.d/.90-pool-$1" && chown 0:0 "/etc/sudoers.d/.90-pool-$1" &&
+    chmod 440 "/etc/sudoers.d/.90-pool-$1" && mv -f "/etc/sudoers.d/.90-pool-$1" "$s"
+}
+# act_sysctl PATH VALUE
+act_sysctl() { printf '%s\n' "$2" >"/proc/sys/$1"; }
+# act_service UNIT ENABLED(1|0) RUNNING(1|0)
+act_service() {
+  { if [ "$2" = 1 ]; then systemctl enable "$1.service"; else systemctl disable "$1.service"; fi &&
+    if [ "$3" = 1 ]; then lim 120 systemctl start "$1.service"; else lim 120 systemctl stop "$1.service"; fi
+  } >&2 </dev/null
+}

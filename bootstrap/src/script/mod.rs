@@ -1,0 +1,127 @@
+//! What is said to a shell on a host, and in which words.
+//!
+//! Everything is POSIX `sh`; the words of the items are functions of the three heads (`probe.sh`, `act.sh` and what they
+//! share), so that an item costs one line.
+
+mod quote;
+
+use std::io::Write;
+
+pub use quote::{append_content, quote};
+
+use crate::command::{Act, Command};
+
+/// Shared by all scripts.
+pub const COMMON: &str = include_str!("common.sh");
+/// Prints facts.
+pub const FACTS: &str = include_str!("facts.sh");
+/// Functions that probes call.
+pub const PROBE_HEAD: &str = include_str!("probe.sh");
+/// Functions that acts call.
+pub const ACT_HEAD: &str = include_str!("act.sh");
+
+/// Something said to a shell on a host.
+///
+/// A transport with a real shell sends [`Say::script`]; the simulated one looks at the variants.
+#[derive(Debug, Clone, Copy)]
+pub enum Say<'a> {
+    /// Print the facts.
+    Facts,
+    /// Get ready for probes.
+    ProbeHead,
+    /// Look at the item with this number.
+    Probe(usize, &'a Command),
+    /// No more probes follow.
+    ProbeEnd,
+    /// Get ready for changes; the number marks their output.
+    ActHead(u64),
+    /// Change the item with this number; `packages` is all that the first package item installs, empty for the others.
+    Act {
+        /// Its number.
+        number: usize,
+        /// The item.
+        command: &'a Command,
+        /// Packages to install in the same go.
+        packages: &'a [&'a str],
+    },
+    /// No more changes follow.
+    ActEnd,
+}
+
+impl Say<'_> {
+    /// Appends the words for a POSIX shell.
+    pub fn script(&self, out: &mut Vec<u8>) {
+        match self {
+            Say::Facts => {
+                out.extend_from_slice(COMMON.as_bytes());
+                out.extend_from_slice(FACTS.as_bytes());
+            }
+            Say::ProbeHead => {
+                out.extend_from_slice(COMMON.as_bytes());
+                out.extend_from_slice(PROBE_HEAD.as_bytes());
+            }
+            Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
+            Say::ProbeEnd => line(out, "{ echo 'P end'; }"),
+            Say::ActHead(mark) => act_head(out, *mark),
+            Say::Act { number, command, packages } => act(out, *number, command, packages),
+            Say::ActEnd => line(out, "{ [ $# = 0 ] || sync -- \"$@\" 2>/dev/null || :; echo 'Z'; }"),
+        }
+    }
+}
+
+fn line(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'\n');
+}
+
+fn act_head(out: &mut Vec<u8>, mark: u64) {
+    out.extend_from_slice(COMMON.as_bytes());
+    out.extend_from_slice(ACT_HEAD.as_bytes());
+    line(out, &format!("{{ mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }}"));
+    line(out, "{ trap 'rm -rf -- \"$tmp\" ${f:+\"$f\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
+}
+
+fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
+    match &command.act {
+        Act::Package(name) => {
+            let install = match packages {
+                [] => String::new(),
+                all => format!("act_packages {} && ", words(all)),
+            };
+            line(out, &format!("{{ begin {n}; {install}has_package {}; end {n} $?; }}", quote(name)));
+        }
+        Act::Call(call) => line(out, &format!("{{ begin {n}; {{ {call}; }} >&2; end {n} $?; }} </dev/null")),
+        Act::File { path, content, mode, owner, group } => {
+            line(out, &format!("{{ begin {n}; open_file {}; }}", quote(path)));
+            append_content(out, content);
+            let (path, owner, group) = (quote(path), quote(owner), quote(group));
+            line(
+                out,
+                &format!("{{ close_file {path} {:o} {owner} {group}; end {n} $?; set -- \"$@\" {path}; }}", mode.0),
+            );
+        }
+        Act::Keys { user, content } => {
+            line(out, &format!("{{ begin {n}; open_keys; }}"));
+            append_content(out, content);
+            let keep = u8::from(!content.is_empty());
+            line(out, &format!("{{ close_keys {} {keep}; end {n} $?; }}", quote(user)));
+        }
+        Act::Script { check, run, interpreter, seconds } => script(out, n, check, run, interpreter, *seconds),
+    }
+}
+
+/// The check comes first, because something before may have made it hold; and last, because `run` must have done it.
+fn script(out: &mut Vec<u8>, n: usize, check: &str, run: &str, interpreter: &[String], seconds: u64) {
+    let check = format!("lim 60 {check} >&2 </dev/null");
+    let _ = writeln!(out, "{{ begin {n}; same=0; {check} && same=1; open_script; }}");
+    append_content(out, run);
+    let run = format!("run_script {seconds} {}", words(&interpreter.iter().map(String::as_str).collect::<Vec<_>>()));
+    let after = "echo 'its check does not hold after it has run' >&2; st=99";
+    line(out, "{");
+    line(out, &format!("if [ $same = 1 ]; then end {n} 0 same; else"));
+    line(out, &format!("{run}; st=$?; [ $st != 0 ] || {check} || {{ {after}; }}; end {n} $st; fi; }}"));
+}
+
+fn words(all: &[&str]) -> String {
+    all.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,133 @@
+# Each probe sets n and says exactly one of these; denied may follow, when the rights to change the item are missing.
+ok() { printf 'P %s ok\n' "$n"; }
+missing() { printf 'P %s missing\n' "$n"; }
+differs() { printf 'P %s differs %s\n' "$n" "$1"; }
+denied() { [ "$uid" = 0 ] && [ "$2" != disk ] || printf 'D %s %s\n' "$n" "$1"; }
+uid=$(id -u)
+# may_write PATH: whether an entry can be made or replaced there.
+may_write() {
+  d=${1%/*}
+  while [ -n "$d" ] && [ ! -e "$d" ]; do d=${d%/*}; done
+  d=${d:-/}
+  [ -d "$d" ] || { denied "$d is not a directory" disk; return; }
+  [ -w "$d" ] && [ -x "$d" ] || denied "no right to write in $d" disk
+}
+# may_own OWNER: whether a file of ours can be given to that owner.
+may_own() {
+  case $1 in "$uid"|"$(id -un)") ;; *) denied "only root can give it to $1";; esac
+}
+# metadata PATH MODE OWNER GROUP: what differs, in words.
+metadata() {
+  set -- "$@" $(stat -L -c '%a %U %u %G %g' -- "$1")
+  why=
+  [ "$2" = "$5" ] || why="mode $5, not $2"
+  case $3 in "$6"|"$7") ;; *) why="${why:+$why; }owner $6, not $3";; esac
+  case $4 in "$8"|"$9") ;; *) why="${why:+$why; }group $8, not $4";; esac
+}
+# content PATH: the content, each line after a bar, a full stop after the last one.
+content() { { head -c 65537 -- "$1"; echo .; } | sed 's/^/|/'; }
+# probe_file PATH SHA256 MODE OWNER GROUP SHOW
+probe_file() {
+  if [ -h "$1" ]; then differs 'is a symbolic link'; may_write "$1"; may_own "$4"; return; fi
+  if [ ! -e "$1" ]; then missing; may_write "$1"; may_own "$4"; return; fi
+  if [ -d "$1" ]; then differs 'is a directory'; denied 'a directory is never replaced by a file' disk; return; fi
+  if [ ! -f "$1" ]; then differs 'is not a regular file'; may_write "$1"; may_own "$4"; return; fi
+  metadata "$1" "$3" "$4" "$5"
+  sum=$(sha256sum <"$1") || sum=unreadable
+  if [ "${sum%% *}" = "$2" ]; then
+    [ -z "$why" ] && { ok; return; }
+  else
+    why="content${why:+; $why}"
+  fi
+  differs "$why"; may_write "$1"; may_own "$4"
+  case $6$why in 1content*) content "$1";; esac
+}
+# probe_directory PATH MODE OWNER GROUP
+probe_directory() {
+  if [ ! -e "$1" ]; then
+    if [ -h "$1" ]; then differs 'is a broken symbolic link'; denied 'a link is never replaced by a directory' disk; return; fi
+    missing; may_write "$1"; may_own "$3"; return
+  fi
+  if [ ! -d "$1" ]; then differs 'is not a directory'; denied 'a file is never replaced by a directory' disk; return; fi
+  metadata "$1" "$2" "$3" "$4"
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"; [ -O "$1" ] || denied "only root or its owner can change $1"; may_own "$3"
+}
+# probe_package NAME
+nl='
+'
+installed=
+probe_package() {
+  [ -n "$installed" ] ||
+    installed=$nl$(dpkg-query -W -f '${Package} ${db:Status-Status}\n${Package}:${Architecture} ${db:Status-Status}\n')$nl
+  case $installed in *"$nl$1 installed$nl"*) ok;; *) missing; denied 'only root can install packages';; esac
+}
+# probe_user NAME SHELL GROUP...
+probe_user() {
+  user=$1 shell=$2; shift 2
+  entry=$(getent passwd "$user") || { missing; denied 'only root can add users'; return; }
+  why=
+  [ "${entry##*:}" = "$shell" ] || why="shell ${entry##*:}, not $shell"
+  have=" $(id -Gn "$user") "
+  for g in "$@"; do
+    case $have in *" $g "*) ;; *) why="${why:+$why; }not in group $g";; esac
+  done
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"; denied 'only root can change users'
+}
+# probe_keys USER SHA256: the user's authorised keys, managed whole; with - for SHA256: none that we wrote.
+probe_keys() {
+  h=$(home "$1"); k=$h/.ssh/authorized_keys
+  [ -n "$h" ] || { [ "$2" = - ] && ok || { missing; [ "$1" = "$(id -un)" ] || denied 'only root can write keys of others'; }; return; }
+  if [ "$2" = - ]; then
+    if [ -f "$k" ] && read -r first <"$k" && [ "$first" = '# managed by pool' ]; then differs 'holds keys that are no longer declared'
+    else ok; return; fi
+  elif [ ! -e "$k" ]; then missing
+  else
+    sum=$(sha256sum <"$k") || sum=unreadable
+    [ "${sum%% *}" = "$2" ] && { ok; return; }
+    differs content
+  fi
+  [ "$1" = "$(id -un)" ] || denied "only root can write keys of others"
+}
+# probe_sudo USER WANTED(1|0)
+probe_sudo() {
+  s=/etc/sudoers.d/90-pool-$1
+  if [ "$uid" != 0 ]; then
+    # Others cannot look; where nothing is wanted, nothing is assumed to be there.
+    [ "$2" = 0 ] && { ok; return; }
+    differs 'cannot be seen without root'; denied 'only root can hand out sudo'; return
+  fi
+  if [ "$2" = 0 ]; then [ -e "$s" ] && differs 'may still become root' || ok; return; fi
+  [ -f "$s" ] || { missing; return; }
+  [ "$(cat "$s")" = "$1 ALL=(ALL:ALL) NOPASSWD: ALL" ] && [ "$(stat -c '%a %u' "$s")" = '440 0' ] && ok || differs content
+}
+# probe_sysctl PATH VALUE
+probe_sysctl() {
+  [ -e "/proc/sys/$1" ] || { differs 'this kernel has no such setting'; denied 'this kernel has no such setting' disk; return; }
+  set -- "$1" "$(echo $2)" "$(echo $(cat "/proc/sys/$1"))"
+  [ "$2" = "$3" ] && { ok; return; }
+  differs "$3, not $2"; denied 'only root can change kernel settings'
+}
+# probe_service UNIT ENABLED(1|0) RUNNING(1|0)
+probe_service() {
+  e=$(systemctl is-enabled "$1.service" 2>/dev/null); a=$(systemctl is-active "$1.service" 2>/dev/null)
+  why=
+  case $2$e in
+    1enabled|1enabled-runtime|1static|1indirect|1generated|1alias|1linked*) ;;
+    1*) why="not enabled (${e:-no such unit})";;
+    0enabled*|0linked*) why="enabled";;
+  esac
+  case $3$a in
+    1active|1activating|1reloading) ;;
+    1*) why="${why:+$why; }not running (${a:-unknown})";;
+    0active|0activating|0reloading) why="${why:+$why; }running";;
+  esac
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"; denied 'only root can change services'
+}
+# probe_script INTERPRETER... -c CHECK: exit status 0 means that nothing is to do.
+probe_script() {
+  lim 60 "$@" >/dev/null 2>&1 && { ok; return; }
+  case $? in 124|137) differs 'its check did not end within 60 s';; *) missing;; esac
+}

@@ -1,0 +1,169 @@
+//! A conversation with a shell on the host, over one session.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use async_trait::async_trait;
+use pool_inventory::Text;
+use russh::{ChannelMsg, ChannelWriteHalf, client::Msg};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{SshError, SshLink, channel::signal};
+use crate::link::{Dialogue, Exit, Flow, Link, LinkError, Next};
+
+/// Sent at once at most; a packet of SSH.
+const CHUNK: usize = 32 << 10;
+
+/// After a command ended, what it started may hold its output open; it is not waited for.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// `exec` spares a process; the words mean the same in every login shell.
+const SHELL: &str = "exec sh -s";
+const SUDO: &str = "exec sudo -n sh -s";
+
+#[async_trait]
+impl Link for SshLink {
+    fn at(&self) -> Text {
+        self.at.clone()
+    }
+
+    fn sessions(&self) -> u32 {
+        SshLink::sessions(self)
+    }
+
+    async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {
+        let channel = self.channel().await?;
+        let command = if talk.sudo() { SUDO } else { SHELL };
+        let started = timeout(self.deadlines.session, channel.exec(false, command)).await;
+        let closed = |source| SshError::Closed { at: self.at.clone(), source };
+        started.map_err(|_| closed(None))?.map_err(|error| closed(Some(error)))?;
+        let (mut read, write) = channel.split();
+        let mut state = Conversation { talk, exit: Exit::default(), ended: false, over: false, eof: false };
+        let result = state.run(&mut read, &write, &self.at).await;
+        if !state.over {
+            let _ = timeout(Duration::from_secs(1), write.close()).await;
+        }
+        result.map(|()| state.exit)
+    }
+}
+
+struct Conversation<'a> {
+    talk: &'a mut dyn Dialogue,
+    exit: Exit,
+    /// Our input has ended.
+    ended: bool,
+    /// The channel is closed.
+    over: bool,
+    /// The host's output has ended.
+    eof: bool,
+}
+
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send + 'a>>;
+
+impl Conversation<'_> {
+    async fn run(
+        &mut self,
+        read: &mut russh::ChannelReadHalf,
+        write: &ChannelWriteHalf<Msg>,
+        at: &Text,
+    ) -> Result<(), LinkError> {
+        let mut sending: Option<Sending<'_>> = None;
+        let mut heard = Instant::now();
+        loop {
+            if sending.is_none() && !self.ended {
+                sending = self.more(write);
+            }
+            let patience = if self.exited() { GRACE } else { self.talk.patience() };
+            tokio::select! {
+                message = read.wait() => {
+                    heard = Instant::now();
+                    if self.hear(message, at)? == Flow::Stop {
+                        return Ok(());
+                    }
+                }
+                sent = finish(&mut sending) => {
+                    sending = None;
+                    // A host that closed its input tells why in its exit status.
+                    self.ended |= sent.is_err();
+                }
+                () = sleep_until(heard + patience) => {
+                    if self.exited() {
+                        return Ok(());
+                    }
+                    return Err(LinkError::Silent { at: at.clone(), after: patience });
+                }
+            }
+        }
+    }
+
+    fn exited(&self) -> bool {
+        self.exit != Exit::default()
+    }
+
+    /// Collects what is to be said now into one message.
+    fn more<'w>(&mut self, write: &'w ChannelWriteHalf<Msg>) -> Option<Sending<'w>> {
+        let mut bytes = Vec::new();
+        while bytes.len() < CHUNK {
+            match self.talk.next() {
+                Next::Say(say) => say.script(&mut bytes),
+                Next::Wait => break,
+                Next::End => {
+                    self.ended = true;
+                    break;
+                }
+            }
+        }
+        let end = self.ended;
+        if bytes.is_empty() && !end {
+            return None;
+        }
+        Some(Box::pin(async move {
+            if !bytes.is_empty() {
+                write.data_bytes(bytes).await?;
+            }
+            if end { write.eof().await } else { Ok(()) }
+        }))
+    }
+
+    fn hear(&mut self, message: Option<ChannelMsg>, at: &Text) -> Result<Flow, LinkError> {
+        let flow = match message {
+            Some(ChannelMsg::Data { data }) => self.talk.stdout(&data),
+            Some(ChannelMsg::ExtendedData { data, .. }) => self.talk.stderr(&data),
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                self.exit.status = Some(exit_status);
+                self.done()
+            }
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                self.exit.signal = Some(signal(&signal_name));
+                self.done()
+            }
+            Some(ChannelMsg::Eof) => {
+                self.eof = true;
+                self.done()
+            }
+            Some(ChannelMsg::Close) => {
+                self.over = true;
+                Flow::Stop
+            }
+            Some(_) => Flow::Go,
+            None if self.exited() => {
+                self.over = true;
+                Flow::Stop
+            }
+            None => return Err(SshError::Closed { at: at.clone(), source: None }.into()),
+        };
+        Ok(flow)
+    }
+
+    /// Everything was heard once the output and the command have both ended.
+    fn done(&self) -> Flow {
+        if self.eof && self.exited() { Flow::Stop } else { Flow::Go }
+    }
+}
+
+/// Goes on sending; pending for ever when there is nothing to send.
+async fn finish(sending: &mut Option<Sending<'_>>) -> Result<(), russh::Error> {
+    match sending {
+        Some(sending) => sending.await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,106 @@
+//! Starting and ending machines.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::fd::AsFd,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{
+    control::{self, Answer, Ask},
+    folder::{absent_is_none, is_locked, wait_unlocked},
+    machine::{ALIVE, WORD},
+    notes::Notes,
+};
+
+/// How long a machine may take to be up; usual is a tenth of a second.
+const BOOT: Duration = Duration::from_secs(30);
+/// How long it may take to be gone.
+const END: Duration = Duration::from_secs(20);
+/// The log is begun anew above this.
+const LOG: u64 = 256 * 1024;
+
+/// Whether any process of the machine lives.
+pub(super) fn is_running(dir: &Path) -> io::Result<bool> {
+    is_locked(&dir.join(ALIVE))
+}
+
+/// Starts a machine that is off and waits until it can be logged in to.
+pub(super) fn start(program: &Path, dir: &Path, notes: &Notes) -> io::Result<()> {
+    let mut command = Command::new("setsid");
+    command.args(["--fork", "unshare", "--mount", "--propagation", "private"]);
+    if notes.rootless {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.arg("--").arg(program).args([WORD, "keeper"]).arg(dir);
+    // Nothing of what we were started with is the machine's business: secrets stand in environments.
+    command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.current_dir("/").stdin(Stdio::null()).stderr(log(dir)?);
+    let (ours, theirs) = io::pipe()?;
+    let mut child = command.stdout(theirs).spawn()?;
+    // It holds our pipe's other end.
+    drop(command);
+    let said = first_line(ours, BOOT);
+    child.wait()?;
+    match said?.trim().split_once(' ').unwrap_or(("ready", "")) {
+        ("failed", why) => Err(io::Error::other(why.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn log(dir: &Path) -> io::Result<File> {
+    let path = dir.join("log");
+    let long = absent_is_none(fs::metadata(&path))?.is_some_and(|found| found.len() > LOG);
+    fs::OpenOptions::new().create(true).append(!long).write(true).truncate(long).open(path)
+}
+
+/// Reads one line of at most a few KiB; an end before it means that the process has ended.
+fn first_line(mut pipe: io::PipeReader, patience: Duration) -> io::Result<String> {
+    let until = Instant::now() + patience;
+    let mut line = Vec::new();
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        if poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&left))? == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the machine does not come up; its log says how far it is",
+            ));
+        }
+        let mut some = [0; 1024];
+        match pipe.read(&mut some)? {
+            0 => return Err(io::Error::other("the machine ended at once; its log says why")),
+            n => line.extend_from_slice(&some[..n]),
+        }
+        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
+            line.truncate(end);
+            return Ok(String::from_utf8_lossy(&line).into_owned());
+        }
+    }
+}
+
+/// Ends a machine, if it runs, and waits until nothing of it is left.
+pub(super) fn stop(dir: &Path, gently: bool) -> io::Result<()> {
+    let until = Instant::now() + END;
+    while is_running(dir)? {
+        // Refused or cut off: it is just starting or ending.
+        if ask(dir, &Ask::Off { gently }).is_ok() && wait_unlocked(&dir.join(ALIVE), END)? {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the machine does not end"));
+        }
+        wait_unlocked(&dir.join(ALIVE), Duration::from_millis(50))?;
+    }
+    Ok(())
+}
+
+/// Asks the keeper of a running machine.
+pub(super) fn ask(dir: &Path, ask: &Ask) -> io::Result<Answer> {
+    control::ask(dir, ask, END)
+}

@@ -10,6 +10,7 @@
 //! | [`script`] | the words of commands in POSIX `sh` |
 //! | [`link`] | what the runner needs from a transport |
 //! | [`runner`] | observes and applies |
+//! | [`sim`] | the transport of simulated hosts |
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails says where"))]
 
@@ -24,6 +25,7 @@ pub mod phases;
 pub mod rendered;
 pub mod runner;
 pub mod script;
+pub mod sim;
 pub mod ssh;
 
 pub use error::{BootstrapError, Refusal};

@@ -7,3 +7,4 @@ mod bed;
 mod connect;
 mod drift;
 mod hostile;
+mod sim;

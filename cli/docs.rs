@@ -39,7 +39,7 @@ fn commands(text: &mut String, command: &Command, path: &str) {
         let path = format!("{path} {}", sub.get_name());
         let usage: Vec<String> = sub.get_positionals().map(positional).collect();
         let aliases: Vec<&str> = sub.get_visible_aliases().collect();
-        let _ = writeln!(text, "\n## `{}`\n", [&[path.clone()], &usage[..]].concat().join(" "));
+        let _ = writeln!(text, "\n## `{}`\n", [std::slice::from_ref(&path), &usage[..]].concat().join(" "));
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "{about}.");
         if !aliases.is_empty() {

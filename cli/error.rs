@@ -76,6 +76,12 @@ impl ExitCode {
 pub struct CliError {
     /// What to exit with.
     pub code: ExitCode,
+    body: Box<Body>,
+}
+
+/// The words of an error; boxed, because results with errors are passed around a lot.
+#[derive(Debug, Default)]
+struct Body {
     /// What, and where; one line.
     message: String,
     /// Why, outermost first.
@@ -91,7 +97,7 @@ pub struct CliError {
 impl CliError {
     /// An error without causes.
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), causes: Vec::new(), hint: None, rendered: None, details: None }
+        Self { code, body: Box::new(Body { message: message.into(), ..Body::default() }) }
     }
 
     /// A command line that makes no sense.
@@ -101,29 +107,29 @@ impl CliError {
 
     /// Adds why, with its own causes.
     pub fn cause(mut self, error: impl std::error::Error) -> Self {
-        self.causes.push(error.to_string());
+        self.body.causes.push(error.to_string());
         self.sources(&error);
         self
     }
 
     /// Adds what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.body.hint = Some(hint.into());
         self
     }
 
     fn sources(&mut self, error: &dyn std::error::Error) {
         let mut source = error.source();
         while let Some(error) = source {
-            self.causes.push(error.to_string());
+            self.body.causes.push(error.to_string());
             source = error.source();
         }
     }
 
     /// As JSON.
     pub fn json(&self) -> Value {
-        let mut value = json!({ "message": self.message, "causes": self.causes, "hint": self.hint });
-        if let (Some(details), Some(map)) = (&self.details, value.as_object_mut()) {
+        let mut value = json!({ "message": self.body.message, "causes": self.body.causes, "hint": self.body.hint });
+        if let (Some(details), Some(map)) = (&self.body.details, value.as_object_mut()) {
             map.insert("details".to_owned(), details.clone());
         }
         value
@@ -131,17 +137,17 @@ impl CliError {
 
     /// As text, with colours.
     pub fn render(&self, coloured: bool) -> String {
-        let mut text = match &self.rendered {
+        let mut text = match &self.body.rendered {
             Some([plain, colours]) => {
                 let chosen = if coloured { colours } else { plain };
                 format!("{}\n", chosen.trim_end())
             }
-            None => format!("{}error:{} {}\n", style::ERROR, style::ERROR.render_reset(), indented(&self.message)),
+            None => format!("{}error:{} {}\n", style::ERROR, style::ERROR.render_reset(), indented(&self.body.message)),
         };
-        for cause in &self.causes {
+        for cause in &self.body.causes {
             let _ = writeln!(text, "  because: {}", indented(cause));
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = &self.body.hint {
             let _ = writeln!(text, "{}hint:{} {}", style::HINT, style::HINT.render_reset(), indented(hint));
         }
         text
@@ -150,6 +156,11 @@ impl CliError {
     /// Shows it on standard error, and as JSON where JSON was asked for.
     pub fn show(&self, ui: &Ui, command: &str) {
         ui.say(&self.render(ui.coloured_talk()));
+        self.tell(ui, command);
+    }
+
+    /// As JSON alone, where JSON was asked for.
+    pub fn tell(&self, ui: &Ui, command: &str) {
         ui.event(&json!({
             "version": crate::ui::JSON_VERSION, "event": "error", "command": command, "exit_code": self.code.code(), "error": self.json(),
         }));
@@ -164,16 +175,16 @@ impl From<OpsError> for CliError {
     fn from(error: OpsError) -> Self {
         let mut shown = Self::new(ExitCode::from_number(error.exit_code()), error.to_string());
         shown.sources(&error);
-        shown.hint = error.hint();
+        shown.body.hint = error.hint();
         match error {
             OpsError::Inventory { rendered, coloured, json } => {
-                shown.message = "the inventory has problems".to_owned();
-                shown.rendered = Some([rendered, coloured]);
-                shown.details = Some(json);
+                shown.body.message = "the inventory has problems".to_owned();
+                shown.body.rendered = Some([rendered, coloured]);
+                shown.body.details = Some(json);
             }
             OpsError::LeaseHeld { holder, reason, since, expires, .. } => {
                 let clock = Clock::system();
-                shown.message = format!(
+                shown.body.message = format!(
                     "the lease is held by {holder} ({reason}) since {}, until {} unless renewed",
                     clock.time(since),
                     clock.time(expires)

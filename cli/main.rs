@@ -34,15 +34,16 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
-    let no_color = argv.iter().any(|arg| arg == "--no-color" || arg == "-no-color");
+    let said = |flag: &str| argv.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.trim_start_matches('-') == flag));
+    let (no_color, json) = (said("no-color"), said("json"));
     let cli = match parse::parse(argv) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &Ui::plain(no_color)),
+        Err(error) => return refuse(&error, &Ui::plain(no_color, json)),
     };
     let cx = match Context::new(cli.global) {
         Ok(cx) => cx,
         Err(error) => {
-            Ui::plain(no_color).say(&error.render(false));
+            error.show(&Ui::plain(no_color, json), commands::name(&cli.command));
             return error.code;
         }
     };
@@ -71,6 +72,7 @@ fn refuse(error: &clap::Error, ui: &Ui) -> ExitCode {
         }
         _ => {
             ui.say(&text);
+            CliError::usage(error.to_string().trim_end()).tell(ui, "");
             ExitCode::Usage
         }
     }

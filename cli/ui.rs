@@ -35,13 +35,13 @@ pub struct Ui {
 
 impl Ui {
     /// For messages about a command line that could not be read.
-    pub fn plain(no_color: bool) -> Self {
+    pub fn plain(no_color: bool, json: bool) -> Self {
         Self {
             quiet: false,
             verbose: false,
             ask: false,
             colour: if no_color { ColorChoice::Never } else { ColorChoice::Auto },
-            json: Json::Off,
+            json: if json { Json::Stdout } else { Json::Off },
             broken: Cell::new(false),
             failure: RefCell::new(None),
         }
@@ -58,7 +58,7 @@ impl Ui {
         };
         let terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
         let ask = terminal && flags.input != Some(false) && !flags.json;
-        Ok(Self { quiet: flags.quiet, verbose: flags.verbose, ask, json, ..Self::plain(flags.no_color) })
+        Ok(Self { quiet: flags.quiet, verbose: flags.verbose, ask, json, ..Self::plain(flags.no_color, false) })
     }
 
     /// Whether more detail was asked for.

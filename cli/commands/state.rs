@@ -3,7 +3,7 @@
 use std::{io::Read, path::Path};
 
 use pool_engine::ops::Environment;
-use pool_inventory::{Address, object::Recorded};
+use pool_inventory::{Address, names::wildcard, object::Recorded};
 use serde_json::json;
 
 use super::{show::not_recorded, unlock::confirm};
@@ -34,7 +34,7 @@ fn list(cx: &Context, patterns: &[String]) -> Outcome {
     let records = records(cx)?;
     let fits = |record: &&Recorded| {
         let address = record.address.to_string();
-        patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, &address))
+        patterns.is_empty() || patterns.iter().any(|pattern| wildcard(pattern, &address))
     };
     let found: Vec<&Recorded> = records.iter().filter(fits).collect();
     cx.ui.answer("state list", ExitCode::Done, &found, || listing(&found, cx.ui.verbose()));
@@ -52,13 +52,6 @@ fn listing(records: &[&Recorded], verbose: bool) -> String {
         table.row([record.address.to_string(), record.generation.to_string(), what]);
     }
     table.render()
-}
-
-/// Whether `text` fits `pattern`, where `*` stands for any run of characters.
-fn matches(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(tail) = text.strip_prefix(head) else { return false };
-    (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| matches(rest, &tail[at..]))
 }
 
 fn show(cx: &Context, address: &Address) -> Outcome {
@@ -120,21 +113,4 @@ fn push(cx: &Context, file: &Path, force: bool) -> Outcome {
         format!("the state is now that of {shown}\n")
     });
     Ok(ExitCode::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_a_part_of_a_name() {
-        for (pattern, text) in
-            [("host/web-*", "host/web-3"), ("*", "x"), ("*/web-*.data", "volume/web-1.data"), ("a", "a")]
-        {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("host/web-*", "host/db-0"), ("a*b", "ac"), ("a", "ab")] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
-    }
 }

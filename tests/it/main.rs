@@ -1,0 +1,6 @@
+//! Tests of the binary: what a user types, and exactly what comes back.
+
+mod context;
+mod errors;
+mod init;
+mod words;

@@ -11,33 +11,34 @@ use crate::{
 };
 
 /// What `pool` ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
     /// Done, or nothing to do.
-    Done = 0,
+    Done,
     /// Failed, nothing was changed.
-    Failed = 1,
+    Failed,
     /// Changes pending.
-    Pending = 2,
+    Pending,
     /// Credentials refused.
-    Unauthorized = 3,
+    Unauthorized,
     /// The only failures are unreachable hosts.
-    Unreachable = 4,
+    Unreachable,
     /// Refused by policy, quota, placement or pre-flight.
-    Refused = 5,
+    Refused,
     /// Lease held by someone else.
-    LeaseHeld = 6,
+    LeaseHeld,
     /// Plan unusable.
-    PlanUnusable = 7,
+    PlanUnusable,
     /// Partly applied.
-    Partly = 8,
+    Partly,
     /// Approval or a terminal needed.
-    Approval = 9,
+    Approval,
     /// Usage or invalid inventory.
-    Usage = 64,
+    Usage,
     /// Interrupted.
-    Interrupted = 130,
+    Interrupted,
+    /// What the other side of `pool ssh` ended with.
+    Session(u8),
 }
 
 impl ExitCode {
@@ -62,7 +63,21 @@ impl ExitCode {
 
     /// The number.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            ExitCode::Done => 0,
+            ExitCode::Failed => 1,
+            ExitCode::Pending => 2,
+            ExitCode::Unauthorized => 3,
+            ExitCode::Unreachable => 4,
+            ExitCode::Refused => 5,
+            ExitCode::LeaseHeld => 6,
+            ExitCode::PlanUnusable => 7,
+            ExitCode::Partly => 8,
+            ExitCode::Approval => 9,
+            ExitCode::Usage => 64,
+            ExitCode::Interrupted => 130,
+            ExitCode::Session(status) => status,
+        }
     }
 
     /// The code of a number that an operation ended with; unknown numbers are plain failures.
@@ -206,7 +221,7 @@ mod tests {
             assert_eq!(ExitCode::from_number(number).code(), number);
         }
         assert_eq!(ExitCode::from_number(77), ExitCode::Failed);
-        assert!(ExitCode::ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(ExitCode::ALL.windows(2).all(|pair| pair[0].0.code() < pair[1].0.code()));
     }
 
     #[test]

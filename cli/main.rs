@@ -22,6 +22,7 @@ mod interrupt;
 mod parse;
 mod progress;
 mod render;
+mod selector;
 mod ui;
 
 use context::Context;

@@ -38,5 +38,7 @@ pub fn exit_codes() -> String {
     let line =
         |(code, meaning): &(ExitCode, &str)| format!("{:>5}  {}\n", code.code(), meaning.replace('\n', "\n       "));
     let table: String = ExitCode::ALL.iter().map(line).collect();
-    format!("Exit codes of pool; JSON carries the same code.\n\n{table}")
+    format!(
+        "Exit codes of pool; JSON carries the same code.\n\n{table}\n`pool ssh` ends with what the session ended with.\n"
+    )
 }

@@ -1,6 +1,7 @@
 //! Text for people. Functions here are pure: data in, text with colours out; the `Ui` takes colours away where they do not belong.
 
 pub mod changes;
+pub mod explain;
 pub mod object;
 pub mod plan;
 pub mod run;

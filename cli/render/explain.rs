@@ -1,0 +1,180 @@
+//! Why something is where it is, and why it changes.
+
+use std::fmt::Write as _;
+
+use pool_engine::ops::SavedPlan;
+use pool_inventory::{Address, Text, object::Recorded};
+use pool_planner::{
+    Step,
+    plan::{Declined, Group, Refusal, Why},
+};
+
+use super::{
+    changes::{Line, fold},
+    style::{BOLD, DIM, WARN, paint},
+    words,
+};
+
+/// Places and refusals shown; `-v` shows all.
+const MOST: usize = 10;
+
+/// Everything that a plan knows about one object.
+pub struct Explained<'a> {
+    /// The object.
+    pub address: &'a Address,
+    /// What is recorded of it.
+    pub records: Vec<&'a Recorded>,
+    /// What would happen to it.
+    pub steps: Vec<&'a Step>,
+    /// What would not happen to it, and why.
+    pub declined: Vec<&'a Declined>,
+    /// The places that were looked at for it, or for its host.
+    pub group: Option<&'a Group>,
+}
+
+impl<'a> Explained<'a> {
+    /// Gathers it.
+    pub fn new(address: &'a Address, records: &'a [Recorded], saved: &'a SavedPlan) -> Self {
+        let plan = &saved.plan;
+        let host: Text = address.host_of_volume().map_or_else(|| address.name.clone(), |host| host.name);
+        Self {
+            address,
+            records: records.iter().filter(|record| record.address == *address).collect(),
+            steps: plan.steps.iter().filter(|step| step.address == *address).collect(),
+            declined: plan.declined.iter().filter(|declined| declined.address == *address).collect(),
+            group: plan.groups.iter().find(|group| group.hosts.contains(&host)),
+        }
+    }
+
+    /// Whether nothing at all is known.
+    pub fn is_unknown(&self) -> bool {
+        self.records.is_empty() && self.steps.is_empty() && self.declined.is_empty()
+    }
+
+    /// As text.
+    pub fn render(&self, saved: &SavedPlan, verbose: bool) -> String {
+        let mut text = format!("{}\n", paint(BOLD, &self.address.to_string()));
+        match &self.records[..] {
+            [] => text.push_str("  is not there yet\n"),
+            records => records.iter().for_each(|record| {
+                let _ = writeln!(text, "  is   {}", words::object(&record.provider, &record.spec, record.price));
+            }),
+        }
+        self.what_happens(&mut text, saved, verbose);
+        if let Some(group) = self.group {
+            places(&mut text, group, verbose);
+        }
+        let refusals: &[Refusal] = self.declined.iter().find_map(|d| no_backend(&d.why)).unwrap_or_default();
+        list(&mut text, "Backends that were refused", refusals.iter().map(words::refusal), verbose);
+        text
+    }
+
+    fn what_happens(&self, text: &mut String, saved: &SavedPlan, verbose: bool) {
+        let (lines, _) = fold(&saved.plan);
+        let mine: Vec<&Line> = lines.iter().filter(|line| line.address == *self.address).collect();
+        for line in &mine {
+            let sign = paint(line.symbol.style(), line.symbol.as_str());
+            let how = if line.how.is_empty() { String::new() } else { format!(" ({})", line.how) };
+            let _ = writeln!(text, "  {sign} {}{how}, because: {}", line.detail, line.reason);
+            for more in line.more.iter().take(if verbose { usize::MAX } else { MOST }) {
+                let _ = writeln!(text, "      {}", paint(DIM, more));
+            }
+        }
+        for declined in &self.declined {
+            let _ = writeln!(text, "  {} {}", paint(WARN, "!"), words::why(&declined.why));
+        }
+        if mine.is_empty() && self.declined.is_empty() {
+            text.push_str("  a plan changes nothing here\n");
+        }
+    }
+}
+
+fn no_backend(why: &Why) -> Option<&[Refusal]> {
+    if let Why::NoBackend { refusals } = why { Some(refusals) } else { None }
+}
+
+fn places(text: &mut String, group: &Group, verbose: bool) {
+    list(text, "Places that fit, best first", group.candidates.iter().map(words::candidate), verbose);
+    list(text, "Places that were refused", group.refusals.iter().map(words::refusal), verbose);
+    let spare = group.alternatives.iter().filter_map(|spec| spec.host());
+    let spare = spare.map(|host| format!("{}/{}", host.zone, host.offering).trim_start_matches('/').to_owned());
+    list(text, "If the chosen place is sold out, in this order", spare, verbose);
+}
+
+fn list(text: &mut String, title: &str, rows: impl Iterator<Item = String>, verbose: bool) {
+    let rows: Vec<String> = rows.collect();
+    if rows.is_empty() {
+        return;
+    }
+    let shown = if verbose { rows.len() } else { rows.len().min(MOST) };
+    let _ = writeln!(text, "\n{}", paint(BOLD, title));
+    for row in &rows[..shown] {
+        let _ = writeln!(text, "  {row}");
+    }
+    if shown < rows.len() {
+        let _ = writeln!(text, "  {}", paint(DIM, &format!("… and {} more (-v shows all)", rows.len() - shown)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use pool_inventory::Money;
+    use pool_planner::plan::Candidate;
+
+    use super::*;
+    use crate::render::samples;
+
+    fn explain(address: &Address, saved: &SavedPlan) -> String {
+        let text = Explained::new(address, &[], saved).render(saved, false);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn a_host_that_is_planned_shows_its_places_and_the_refused_ones() {
+        let mut saved = samples::sample();
+        let candidate = |zone: &str, taken| Candidate {
+            provider: samples::name("private"),
+            region: "".into(),
+            zone: zone.into(),
+            offering: "m1.large".into(),
+            price: Money(83_562),
+            rank: 0,
+            taken,
+        };
+        saved.plan.groups[0].hosts = vec!["web-3".into()];
+        saved.plan.groups[0].candidates = vec![candidate("az2", 1), candidate("az3", 0)];
+        saved.plan.groups[0].alternatives = vec![pool_inventory::object::Spec::Host(samples::host())];
+        assert_snapshot!(explain(&Address::host("web-3"), &saved), @r"
+        host/web-3
+          is not there yet
+          + private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month, because: not present
+
+        Places that fit, best first
+          private/az2/m1.large · € 61.00/month · 1 host
+          private/az3/m1.large · € 61.00/month
+
+        Places that were refused
+          private/az1/m1.small: 2 vCPU < 4 vCPU
+          private/az2/m1.large: stock is used up
+
+        If the chosen place is sold out, in this order
+          az2/m1.large
+        ");
+    }
+
+    #[test]
+    fn a_host_that_stays_says_why() {
+        assert_snapshot!(explain(&Address::host("web-7"), &samples::sample()), @r"
+        host/web-7
+          is not there yet
+          ! stays: brake max_destroyed is used up (1 in one run)
+        ");
+    }
+
+    #[test]
+    fn an_object_that_nobody_knows_is_unknown() {
+        let (saved, address) = (samples::sample(), Address::host("nobody-0"));
+        assert!(Explained::new(&address, &[], &saved).is_unknown());
+    }
+}

@@ -141,6 +141,12 @@ impl CliError {
         }
     }
 
+    /// On one line.
+    pub fn line(&self) -> String {
+        let parts = std::iter::once(&self.body.message).chain(&self.body.causes);
+        parts.map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join(": ")
+    }
+
     /// As JSON.
     pub fn json(&self) -> Value {
         let mut value = json!({ "message": self.body.message, "causes": self.body.causes, "hint": self.body.hint });

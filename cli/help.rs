@@ -114,6 +114,9 @@ Examples:
   pool cost --json";
 
 pub const SSH: &str = "\
+The host's key is the recorded one, or there is no session. `~.` at the start of a line ends a
+session that hangs. Ends with what the session ended with; 255 when the connection was lost.
+
 Examples:
   pool ssh web-0
   pool ssh --env prod host/db-1";

@@ -30,11 +30,17 @@ use error::{CliError, ExitCode};
 use ui::Ui;
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(run().code())
+    let argv: Vec<_> = std::env::args_os().collect();
+    // A process of a local machine is this program too; it must be so before any thread runs.
+    if let [_, word, machine @ ..] = &argv[..]
+        && word == pool_providers::local::machine::WORD
+    {
+        return pool_providers::local::machine::main(machine);
+    }
+    std::process::ExitCode::from(run(argv).code())
 }
 
-fn run() -> ExitCode {
-    let argv: Vec<_> = std::env::args_os().collect();
+fn run(argv: Vec<std::ffi::OsString>) -> ExitCode {
     let said = |flag: &str| argv.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.trim_start_matches('-') == flag));
     let (no_color, json) = (said("no-color"), said("json"));
     let cli = match parse::parse(argv) {

@@ -12,6 +12,7 @@ mod help;
 mod history;
 pub mod init;
 mod plan;
+mod reach;
 mod show;
 mod ssh;
 mod state;

@@ -43,13 +43,6 @@ impl TestContext {
         Self { _dir: dir, root, _filters: settings.bind_to_scope() }
     }
 
-    /// With a `pool.yaml`.
-    pub fn with_inventory(text: &str) -> Self {
-        let context = Self::new();
-        context.file("pool.yaml", text);
-        context
-    }
-
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root

@@ -1,0 +1,198 @@
+//! Changes of objects that exist, and their end.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{
+    Bytes, Kind, Text, Token,
+    market::{Capabilities, Change, Feature},
+    object::{Attachment, HostSpec, Spec, Status, VolumeSpec},
+};
+
+use super::{
+    cloud::{Cloud, Fate, broken},
+    create::{detached, invalid},
+    object::{Attached, Key, NEVER, Object},
+    world::Effect,
+};
+use crate::{Progress, ProviderError};
+
+/// What the simulated cloud can do.
+pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilities {
+    let table = |rows: &[(&str, Change)]| -> BTreeMap<Text, Change> {
+        rows.iter().map(|(field, change)| (Text::from(*field), *change)).collect()
+    };
+    let in_place = Change::InPlace;
+    let host = [
+        ("tags.*", in_place),
+        ("image", Change::Rebuild),
+        ("authorized_keys", Change::Rebuild),
+        ("user", Change::Rebuild),
+    ];
+    let volume = [("tags.*", in_place), ("size", in_place), ("attached", in_place), ("on_remove", in_place)];
+    use Feature::{EnforcedSize, Networks, Owners, Packages, Services, Sysctl, Users};
+    Capabilities {
+        changes: [
+            (Kind::Host, table(&host)),
+            (Kind::Volume, table(&volume)),
+            (Kind::Network, table(&[("tags.*", in_place)])),
+        ]
+        .into(),
+        features: [Packages, Users, Services, Sysctl, Owners, EnforcedSize, Networks].into(),
+        creates: true,
+        batch: spec.page as usize,
+        visibility_delay: spec.visibility,
+    }
+}
+
+impl Cloud<'_> {
+    /// The living object with an id, if it is of a kind.
+    fn get(&self, id: &Text, kind: Kind) -> Result<Object, ProviderError> {
+        let found = self.world.living(id).filter(|o| o.key.kind == kind);
+        found.cloned().ok_or_else(|| ProviderError::NotFound(id.clone()))
+    }
+
+    fn changed(&mut self, object: Object, token: &Token, fate: Fate) -> Result<Progress, ProviderError> {
+        let object = match fate {
+            Fate::Normal => object,
+            Fate::Broken => Object { failed: Some(broken()), ..object },
+            Fate::Stuck => Object { ready: NEVER, ..object },
+        };
+        self.change(Effect::Changed(object.clone(), Some(token.clone())))?;
+        Ok(self.progress(&object))
+    }
+
+    /// Refuses to change what has to be replaced or rebuilt for it.
+    fn allow(&self, from: &Spec, to: &Spec, up_to: Change) -> Result<(), ProviderError> {
+        let can = &self.shop.can;
+        let change = from.changes(to).into_iter().find(|c| can.change(from.kind(), &c.field) > up_to);
+        match change {
+            Some(change) => {
+                Err(invalid(&change.field, format!("it cannot change from {} to {} here", change.from, change.to)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub fn update(
+        &mut self,
+        token: &Token,
+        id: &Text,
+        to: &Spec,
+        host: Option<&str>,
+        fate: Fate,
+    ) -> Result<Progress, ProviderError> {
+        let mut object = self.get(id, to.kind())?;
+        let from = self.world.observe(&object).spec;
+        self.allow(&from, to, Change::InPlace)?;
+        if from == *to {
+            return Ok(self.progress(&object));
+        }
+        if let (Spec::Volume(from), Spec::Volume(to)) = (&from, to) {
+            self.grow(&mut object, from, to)?;
+            if from.attached != to.attached {
+                object.attached = self.attach(&object, to, host)?;
+            }
+        }
+        object.spec = self.intern(detached(to.clone()))?;
+        self.changed(object, token, fate)
+    }
+
+    fn grow(&self, object: &mut Object, from: &VolumeSpec, to: &VolumeSpec) -> Result<(), ProviderError> {
+        if to.size < from.size {
+            return Err(invalid("size", format!("a volume cannot shrink from {} to {}", from.size, to.size)));
+        }
+        let more = Bytes(to.size.0 - from.size.0);
+        let price = self.volume_price(&to.backend, to.size)?;
+        if more.0 > 0 {
+            let difference = Spec::Volume(VolumeSpec { size: more, ..from.clone() });
+            self.within_quota(&difference, price - object.price)?;
+            self.has_room(&to.backend, more)?;
+        }
+        object.price = price;
+        Ok(())
+    }
+
+    /// Where the volume is attached when this is done.
+    fn attach(&self, object: &Object, to: &VolumeSpec, host: Option<&str>) -> Result<Option<Attached>, ProviderError> {
+        let Some(Attachment { host: address, mount }) = &to.attached else { return Ok(None) };
+        let id = host.ok_or_else(|| invalid("attached", "the id of the host is missing"))?;
+        let host = self.get(&id.into(), Kind::Host)?;
+        match host.status(self.now()) {
+            Status::Ready | Status::Stopped => {}
+            status => return Err(ProviderError::Conflict(format!("{id} is {status:?}").to_lowercase().into())),
+        }
+        if let Some(other) = object.attached.as_ref().filter(|a| a.host != host.key) {
+            let text = format!("{} is attached to {}", object.key, other.host);
+            return Err(ProviderError::Conflict(text.into()));
+        }
+        let zone = self.world.spec(&host).host().map(|h| h.zone.clone());
+        if zone.as_ref() != Some(&to.zone) {
+            return Err(invalid("attached", format!("{id} is not in zone {}", to.zone)));
+        }
+        Ok(Some(Attached { host: host.key, address: address.clone(), mount: mount.clone() }))
+    }
+
+    pub fn rebuild(&mut self, token: &Token, id: &Text, to: &HostSpec, fate: Fate) -> Result<Progress, ProviderError> {
+        let object = self.get(id, Kind::Host)?;
+        let from = self.world.spec(&object).clone();
+        let (image, to) = (to.image.clone(), Spec::Host(to.clone()));
+        self.allow(&from, &to, Change::Rebuild)?;
+        let healthy = object.failed.is_none() && object.ready != NEVER;
+        if from == to && healthy {
+            return Ok(self.progress(&object));
+        }
+        self.image_exists(&image)?;
+        let spec = self.intern(to)?;
+        let incarnation = object.incarnation + 1;
+        let ready = self.now() + self.shop.spec.boot.0;
+        self.changed(Object { spec, incarnation, ready, off: false, failed: None, ..object }, token, fate)
+    }
+
+    pub fn power(&mut self, token: &Token, id: &Text, on: bool, fate: Fate) -> Result<Progress, ProviderError> {
+        let object = self.get(id, Kind::Host)?;
+        match object.status(self.now()) {
+            Status::Ready | Status::Stopped if object.off != on => Ok(self.progress(&object)),
+            Status::Ready | Status::Stopped => {
+                let ready = if on { self.now() + self.shop.spec.boot.0 } else { object.ready };
+                self.changed(Object { off: !on, ready, ..object }, token, fate)
+            }
+            // Booting leads to "on" by itself.
+            Status::Pending if on => Ok(self.progress(&object)),
+            status => Err(ProviderError::Conflict(format!("{id} is {status:?}").to_lowercase().into())),
+        }
+    }
+
+    pub fn delete(&mut self, token: &Token, id: &Text, kind: Kind, fate: Fate) -> Result<Progress, ProviderError> {
+        let object = self.get(id, kind)?;
+        if let Some(attached) = &object.attached {
+            return Err(ProviderError::Conflict(format!("{id} is attached to {}", attached.host).into()));
+        }
+        if kind == Kind::Network {
+            self.unused(&object)?;
+        }
+        if fate == Fate::Broken {
+            return Err(ProviderError::Other("simulated fault: it cannot be deleted".into()));
+        }
+        if fate == Fate::Stuck {
+            return self.changed(Object { leaving: true, ..object }, token, Fate::Normal);
+        }
+        let until = self.seen_at("deleted", id);
+        self.change(Effect::Deleted { id: object.key, until, token: Some(token.clone()) })?;
+        Ok(Progress::Gone)
+    }
+
+    fn unused(&self, network: &Object) -> Result<(), ProviderError> {
+        let Some(mark) = &network.owner else { return Ok(()) };
+        let inside = |o: &Object| {
+            let host = self.world.spec(o).host();
+            o.lives()
+                && o.owner.as_ref().is_some_and(|owner| owner.lineage == mark.lineage)
+                && host.and_then(|h| h.network.as_ref()).is_some_and(|name| **name == *mark.address.name)
+        };
+        let hosts = self.world.objects.range(Key::first(Kind::Host)..=Key::last(Kind::Host));
+        match hosts.filter(|(_, o)| inside(o)).count() {
+            0 => Ok(()),
+            count => Err(ProviderError::Conflict(format!("{} is in use by {count} hosts", network.key).into())),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What others do in the account of a simulated cloud.
+
+use pool_inventory::{Text, object::Spec};
+
+use super::{
+    cloud::Cloud,
+    create::detached,
+    object::{Key, Object},
+    world::Effect,
+};
+use crate::ProviderError;
+
+/// Something that is done behind our back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Meddling {
+    /// An object appears that nobody of ours made.
+    Foreign {
+        /// Its name.
+        name: Text,
+        /// What it is.
+        spec: Spec,
+    },
+    /// An object becomes something else; where a volume is attached stays.
+    Change {
+        /// Its id.
+        id: Text,
+        /// What it is now.
+        spec: Spec,
+    },
+    /// A host is turned off.
+    Stop {
+        /// Its id.
+        id: Text,
+    },
+    /// An object breaks.
+    Break {
+        /// Its id.
+        id: Text,
+        /// The cloud's words.
+        words: Text,
+    },
+    /// An object is deleted.
+    Delete {
+        /// Its id.
+        id: Text,
+    },
+}
+
+impl Cloud<'_> {
+    pub fn meddle(&mut self, what: &Meddling) -> Result<Text, ProviderError> {
+        match what {
+            Meddling::Foreign { name, spec } => self.foreign(name, spec),
+            Meddling::Change { id, spec } => {
+                let spec = self.intern(detached(spec.clone()))?;
+                self.alter(id, |object| object.spec = spec)
+            }
+            Meddling::Stop { id } => self.alter(id, |object| object.off = true),
+            Meddling::Break { id, words } => self.alter(id, |object| object.failed = Some(words.clone())),
+            Meddling::Delete { id } => {
+                let key = self.existing(id)?.key;
+                self.change(Effect::Deleted { id: key, until: self.now(), token: None })?;
+                Ok(id.clone())
+            }
+        }
+    }
+
+    fn existing(&self, id: &Text) -> Result<Object, ProviderError> {
+        self.world.living(id).cloned().ok_or_else(|| ProviderError::NotFound(id.clone()))
+    }
+
+    fn alter(&mut self, id: &Text, change: impl FnOnce(&mut Object)) -> Result<Text, ProviderError> {
+        let mut object = self.existing(id)?;
+        change(&mut object);
+        self.change(Effect::Changed(object, None))?;
+        Ok(id.clone())
+    }
+
+    fn foreign(&mut self, name: &Text, spec: &Spec) -> Result<Text, ProviderError> {
+        let key = Key { kind: spec.kind(), seq: self.world.seq + 1 };
+        let place = self.intern(detached(spec.clone()))?;
+        let object = Object {
+            key,
+            name: name.clone(),
+            owner: None,
+            spec: place,
+            made: place,
+            attached: None,
+            ready: self.now(),
+            visible: self.now(),
+            off: false,
+            leaving: false,
+            failed: None,
+            incarnation: 0,
+            price: 0,
+            gone: None,
+        };
+        self.change(Effect::New(object))?;
+        Ok(key.text())
+    }
+}

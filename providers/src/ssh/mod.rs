@@ -1,0 +1,1 @@
+//! Hosts that exist: adopted and released, never made.

@@ -25,6 +25,8 @@ fn exit_codes_are_explained() {
         9  approval or a terminal needed; the message has the command to run
        64  usage, or an invalid inventory
       130  interrupted; everything is journalled
+
+    `pool ssh` ends with what the session ended with.
     ");
 }
 

@@ -55,6 +55,17 @@ pub enum Scalar {
     Text(Text),
 }
 
+impl std::fmt::Display for Scalar {
+    /// As it is filled in for `${var.NAME}`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scalar::Bool(value) => write!(f, "{value}"),
+            Scalar::Int(value) => write!(f, "{value}"),
+            Scalar::Text(value) => f.write_str(value),
+        }
+    }
+}
+
 /// One account or place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderSpec {

@@ -30,7 +30,7 @@ impl PoolDigest {
         if hosts.values().flatten().any(|host| host.endpoint.is_none()) {
             return None;
         }
-        let seen: BTreeMap<&Name, Vec<(&Text, &Text, &BTreeMap<Text, Text>)>> = hosts
+        let seen: BTreeMap<&Name, Vec<_>> = hosts
             .iter()
             .map(|(pool, hosts)| {
                 let of = |h| known(h);

@@ -12,11 +12,19 @@
 //! Every other crate speaks in these types; this crate depends on none of ours.
 
 pub mod desired;
+pub mod diagnostics;
 pub mod digest;
+pub mod files;
+pub mod load;
 pub mod market;
 pub mod names;
 pub mod object;
+pub mod source;
+pub mod template;
 pub mod units;
+pub mod yaml;
 
+pub use diagnostics::{Diagnostic, Diagnostics};
+pub use load::{Loaded, environments, load};
 pub use names::{Address, Kind, Lineage, Name, Text, Token};
 pub use units::{Bytes, FileMode, Money, Percent, TimeSpan};

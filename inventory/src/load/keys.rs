@@ -1,0 +1,383 @@
+//! The file format: every key of every section, in canonical order.
+
+use super::shape::{Key, KeyShape, Section, Shape, Shape::*, optional, required, section};
+
+const NAME_LIST: Shape = List(&Name);
+const TEXT_LIST: Shape = List(&Text);
+const COUNT: Shape = Int(0, u32::MAX as u64);
+/// Most hosts of one pool: ten times the size that everything is measured at.
+pub const MAX_HOSTS: u64 = 100_000;
+
+const fn words(words: &'static [&'static str]) -> Shape {
+    Word { words, later: &[] }
+}
+
+/// Sections whose entries may say `in: [ENVIRONMENT, …]`.
+pub const ENTRY_SECTIONS: [&str; 8] =
+    ["variables", "providers", "tenants", "images", "networks", "backends", "tiers", "pools"];
+
+/// Doc of the key `in`.
+pub const IN_DOC: &str = "Environments in which this entry exists. Default: all.";
+
+/// The whole inventory.
+pub static ROOT: Section = Section {
+    doc: "An inventory of `pool`.",
+    keys: &[
+        required("version", Int(1, 1), "Version of the format: 1. Stands in pool.yaml."),
+        required("name", Name, "Name for people; part of every name in a cloud."),
+        optional("variables", Map(KeyShape::Variable, &Section(&VARIABLE)), "Values used as `${var.NAME}`."),
+        optional(
+            "environments",
+            Map(KeyShape::Name, &Section(&ENVIRONMENT)),
+            "Environments, chosen by `--env`. Default: one called `default`.",
+        ),
+        optional("providers", Map(KeyShape::Name, &PROVIDER), "Accounts and places that hosts come from."),
+        optional("tenants", Map(KeyShape::Name, &Section(&TENANT)), "Whose things are. `default` is always there."),
+        optional(
+            "images",
+            Map(KeyShape::Name, &Map(KeyShape::Name, &Text)),
+            "Image name → provider → what the provider calls it.",
+        ),
+        optional("networks", Map(KeyShape::Name, &Section(&NETWORK)), "Networks."),
+        optional(
+            "backends",
+            Map(KeyShape::Name, &BACKEND),
+            "Storage of our own; what a provider brings is called PROVIDER/NAME.",
+        ),
+        optional(
+            "tiers",
+            Map(KeyShape::Name, &Section(&TIER)),
+            "What volumes may be asked for, and what may serve them.",
+        ),
+        optional("pools", Map(KeyShape::Name, &Section(&POOL)), "Pools of like hosts."),
+        optional("policy", Section(&POLICY), "Brakes and limits."),
+        optional("moved", Map(KeyShape::Address, &Address), "Old address → new address of things that were renamed."),
+    ],
+    later: &["classes", "clusters", "backups", "state"],
+    one_of: &[],
+};
+
+static VARIABLE: Section = section(
+    "A variable.",
+    &[optional("default", Scalar, "Value where the environment gives none. Without it, every environment must.")],
+);
+
+static ENVIRONMENT: Section = section(
+    "An environment.",
+    &[
+        optional("variables", Map(KeyShape::Variable, &Scalar), "Values of variables here."),
+        optional("protected", Bool, "Whether the whole environment refuses to be destroyed. Default: false."),
+    ],
+);
+
+static PROVIDER: Shape = Tagged {
+    sections: &[("local", &LOCAL), ("ssh", &SSH_HOSTS), ("sim", &SIM)],
+    later: &["openstack", "aws", "vmware", "redfish"],
+};
+
+const TYPE: Key = required("type", Text, "Which system: local, ssh or sim.");
+
+static LOCAL: Section =
+    section("Little machines on this computer.", &[TYPE, optional("ssh", Section(&ACCESS), "How to log in to hosts.")]);
+
+static SSH_HOSTS: Section =
+    section("Hosts that exist.", &[TYPE, optional("ssh", Section(&ACCESS), "How to log in to hosts.")]);
+
+static SIM: Section = section(
+    "A simulated cloud.",
+    &[
+        TYPE,
+        optional("ssh", Section(&ACCESS), "How to log in to hosts."),
+        optional("seed", Int(0, u64::MAX), "Drives every random choice. Default: 1."),
+        optional("latency", Time, "Time that each call takes. Default: 0s."),
+        optional("boot", Time, "Time from creation until a host is ready. Default: 0s."),
+        optional("clock", words(&["virtual", "real"]), "Whether that time is skipped or waited for. Default: virtual."),
+        optional("zones", NAME_LIST, "Zones, in order. Default: [az1, az2, az3]."),
+        optional(
+            "offerings",
+            Map(KeyShape::Text, &Section(&OFFERING)),
+            "Machine sizes for sale. Default: a built-in list.",
+        ),
+        optional("stock", Map(KeyShape::Text, &COUNT), "ZONE/OFFERING → machines left. Default: no limit."),
+        optional("quota", Section(&QUOTA), "Limits of the account; storage by backend. Default: none."),
+        optional("backends", Map(KeyShape::Name, &Bytes), "Backend → capacity, besides fast, standard and archive."),
+        optional("visibility", Time, "How long new objects may be missing from listings. Default: 0s."),
+        optional("rate", Int(1, u32::MAX as u64), "Calls per second before it answers 429. Default: no limit."),
+        optional("page", Int(1, 10_000), "Most objects in one call or page. Default: 500."),
+        optional("faults", List(&Section(&FAULT)), "Faults by rule."),
+    ],
+);
+
+static OFFERING: Section = section(
+    "A machine size.",
+    &[
+        required("vcpus", Int(1, 4096), "Cores."),
+        required("memory", Bytes, "Memory."),
+        required("disk", Bytes, "Root disk."),
+        required("price", Hourly, "Price, as in 0.05/hour."),
+    ],
+);
+
+/// What `on` of a fault may be.
+pub const SIM_CALLS: &[&str] = &["any", "create", "update", "delete", "list", "find", "poll"];
+/// What `error` of a fault may be.
+pub const SIM_ERRORS: &[&str] = &[
+    "transient",
+    "lost-reply",
+    "rate-limited",
+    "no-capacity",
+    "quota-exceeded",
+    "broken",
+    "stuck",
+    "kill-before",
+    "kill-after",
+];
+
+static FAULT: Section = section(
+    "A rule of failure.",
+    &[
+        optional("on", words(SIM_CALLS), "The call that fails. Default: any."),
+        optional("address", Address, "Only calls for this object. Default: any."),
+        optional("nth", Int(1, u32::MAX as u64), "Only the nth matching call, from 1."),
+        optional("rate", Percent, "Share of the matching calls, where `nth` is not given. Default: 100%."),
+        required("error", words(SIM_ERRORS), "What happens."),
+    ],
+);
+
+static ACCESS: Section = section(
+    "How to log in over SSH. What is not given comes from the next in: host, pool, provider.",
+    &[
+        optional("user", Text, "Login name. Default: root."),
+        optional("key", Section(&SECRET), "Private key. Default: one that `pool` makes for this inventory."),
+        optional("agent", Bool, "Use the SSH agent instead of a key. Default: false."),
+        optional("port", Int(1, 65_535), "TCP port. Default: 22."),
+        optional("jump", Text, "Jump host, [USER@]HOST[:PORT]."),
+        optional(
+            "trust",
+            words(TRUST),
+            "How the host key is known. Default: pinned on ssh providers, injected elsewhere.",
+        ),
+    ],
+);
+
+/// What `trust` may be.
+pub const TRUST: &[&str] = &["pinned", "injected", "first-contact"];
+
+static SECRET: Section = Section {
+    doc: "Where a secret is; never the secret itself.",
+    keys: &[
+        optional("env", Text, "An environment variable."),
+        optional("file", Text, "A file; relative paths start at the inventory's folder."),
+        optional("exec", TEXT_LIST, "A command whose standard output is the secret."),
+    ],
+    later: &[],
+    one_of: &["env", "file", "exec"],
+};
+
+static TENANT: Section = Section {
+    doc: "A tenant.",
+    keys: &[optional("quota", Section(&QUOTA), "Upper limits. Default: none.")],
+    later: &["isolation", "priority"],
+    one_of: &[],
+};
+
+static QUOTA: Section = section(
+    "Upper limits; what is not given is not limited.",
+    &[
+        optional("hosts", Int(0, u64::MAX), "Hosts."),
+        optional("vcpus", Int(0, u64::MAX), "Cores of all hosts."),
+        optional("memory", Bytes, "Memory of all hosts."),
+        optional("storage", Map(KeyShape::Name, &Bytes), "Storage per tier."),
+        optional("cost", Monthly, "Money, as in 9000/month."),
+    ],
+);
+
+static NETWORK: Section = Section {
+    doc: "A network.",
+    keys: &[
+        optional("tenant", Name, "Whose it is. Default: default."),
+        required("cidr", Cidr, "Address range."),
+        required("on", NAME_LIST, "Providers that it is made on; sim providers only, so far."),
+    ],
+    later: &["ingress", "egress", "router", "dns"],
+    one_of: &[],
+};
+
+static BACKEND: Shape = Tagged { sections: &[("dir", &DIR)], later: &["ceph", "cinder", "ebs", "lvm", "nfs"] };
+
+static DIR: Section = section(
+    "A folder on this computer.",
+    &[
+        required("type", Text, "Which system: dir."),
+        required("path", Text, "The folder; relative paths start at the inventory's folder."),
+        required("capacity", Bytes, "How much may be handed out."),
+    ],
+);
+
+static TIER: Section = Section {
+    doc: "A tier of storage.",
+    keys: &[
+        optional("media", words(&["ssd", "hdd"]), "Kind of medium. Default: any."),
+        optional("min_iops", Int(1, u32::MAX as u64), "Operations per second that a backend must promise."),
+        optional(
+            "provisioning",
+            words(&["thin", "thick"]),
+            "Thick sets the space aside and enforces the size. Default: thin.",
+        ),
+        required("backends", TEXT_LIST, "What may serve it, best first: NAME or PROVIDER/NAME, `*` for a part."),
+    ],
+    later: &["encrypted", "replicas", "max_latency"],
+    one_of: &[],
+};
+
+static POOL: Section = Section {
+    doc: "A pool of like hosts.",
+    keys: &[
+        optional("tenant", Name, "Whose it is. Default: default."),
+        required(
+            "hosts",
+            Either(&Int(0, MAX_HOSTS), &Map(KeyShape::Name, &Section(&HOST)), &["min", "max"]),
+            "How many hosts; or which, by name, where they exist.",
+        ),
+        optional("size", Section(&SIZE), "What each host must have at least; required for a number of hosts."),
+        optional("image", Name, "Image; required for a number of hosts."),
+        optional("network", Name, "Network that hosts stand in."),
+        optional("place", Section(&PLACE), "Where hosts may be."),
+        optional("bootstrap", Section(&BOOTSTRAP), "What is done on each host."),
+        optional("volumes", Map(KeyShape::Name, &Section(&VOLUME)), "Volumes that each host gets."),
+        optional("labels", Map(KeyShape::Text, &Text), "Labels, for templates, selectors and tags."),
+        optional("ignore_changes", TEXT_LIST, "Fields whose drift is left alone, as in tags.owner."),
+        optional("ssh", Section(&ACCESS), "How to log in, where the provider's way does not fit."),
+        optional("protected", Bool, "Whether its hosts and volumes are never destroyed. Default: false."),
+    ],
+    later: &["class", "scale", "backup", "roles"],
+    one_of: &[],
+};
+
+static HOST: Section = section(
+    "A host that exists.",
+    &[
+        required("address", Text, "IP address or DNS name."),
+        optional("host_key", Text, "Its host key, as in `ssh-ed25519 AAAA…`; required with `trust: pinned`."),
+        optional("ssh", Section(&ACCESS), "How to log in, where the pool's way does not fit."),
+    ],
+);
+
+static SIZE: Section = section(
+    "What a host must have at least.",
+    &[
+        required("vcpus", Int(1, 4096), "Cores."),
+        required("memory", Bytes, "Memory."),
+        required("disk", Bytes, "Root disk."),
+    ],
+);
+
+static PLACE: Section = section(
+    "Where hosts may be.",
+    &[
+        optional(
+            "on",
+            TEXT_LIST,
+            "PROVIDER[/REGION[/ZONE]], best first, `*` for a part. Default: every provider that can.",
+        ),
+        optional("spread", words(&["zone", "region", "provider"]), "What hosts are spread over evenly."),
+        optional(
+            "optimize",
+            words(&["prefer", "cost"]),
+            "Whether the order of `on` or the price decides. Default: prefer.",
+        ),
+    ],
+);
+
+static BOOTSTRAP: Section = Section {
+    doc: "What is done on each host, in this order.",
+    keys: &[
+        optional("packages", TEXT_LIST, "Debian packages that must be installed."),
+        optional("users", Map(KeyShape::Name, &Section(&USER)), "Users that must exist."),
+        optional("directories", Map(KeyShape::Path, &Section(&DIRECTORY)), "Directories by absolute path."),
+        optional("files", Map(KeyShape::Path, &Section(&FILE)), "Files by absolute path."),
+        optional("sysctl", Map(KeyShape::Text, &Text), "Kernel settings."),
+        optional("services", Map(KeyShape::Text, &Section(&SERVICE)), "systemd services, without `.service`."),
+        optional(
+            "scripts",
+            Map(KeyShape::Name, &Section(&SCRIPT)),
+            "Scripts with a check, in the order of their names.",
+        ),
+    ],
+    later: &["runtime", "repositories", "mounts", "timers"],
+    one_of: &[],
+};
+
+static USER: Section = section(
+    "A user.",
+    &[
+        optional("groups", NAME_LIST, "Supplementary groups."),
+        optional("shell", Path, "Login shell. Default: /bin/bash."),
+        optional("authorized_keys", TEXT_LIST, "Lines of ~/.ssh/authorized_keys, managed whole."),
+        optional("sudo", Bool, "Whether the user may become root without a password. Default: false."),
+    ],
+);
+
+static DIRECTORY: Section = section(
+    "A directory.",
+    &[
+        optional("mode", Mode, "Permission bits. Default: \"0755\"."),
+        optional("owner", Text, "Owner. Default: the login user."),
+        optional("group", Text, "Group. Default: the login user's."),
+    ],
+);
+
+static FILE: Section = Section {
+    doc: "A file.",
+    keys: &[
+        optional("content", Text, "Its content."),
+        optional("source", Text, "A file below the inventory's folder with its content."),
+        optional("template", Text, "A template below the inventory's folder."),
+        optional("mode", Mode, "Permission bits. Default: \"0644\"."),
+        optional("owner", Text, "Owner. Default: the login user."),
+        optional("group", Text, "Group. Default: the login user's."),
+    ],
+    later: &["secret"],
+    one_of: &["content", "source", "template"],
+};
+
+static SERVICE: Section = section(
+    "A systemd service.",
+    &[
+        optional("enabled", Bool, "Started at boot. Default: true."),
+        optional("running", Bool, "Running now. Default: true."),
+    ],
+);
+
+static SCRIPT: Section = section(
+    "A script with a check.",
+    &[
+        required("check", Text, "Exit status 0: nothing is to do."),
+        required("run", Text, "Run when the check fails; the check must hold afterwards."),
+        optional("timeout", Time, "Longest time for `run`. Default: 5m."),
+    ],
+);
+
+static VOLUME: Section = Section {
+    doc: "A volume that each host gets.",
+    keys: &[
+        required("size", Bytes, "How large."),
+        required("tier", Name, "Which tier."),
+        optional("mount", Path, "Where it is mounted. Default: attached only."),
+        optional("on_remove", words(&["keep", "delete"]), "What happens when it leaves the inventory. Default: keep."),
+        optional("protected", Bool, "Whether it is never destroyed. Default: false."),
+    ],
+    later: &["backup", "encrypted", "snapshots"],
+    one_of: &[],
+};
+
+static POLICY: Section = Section {
+    doc: "Brakes and limits.",
+    keys: &[
+        optional("max_replaced", Percent, "Share of a pool's hosts that one run may rebuild or replace. Default: 20%."),
+        optional("max_destroyed", Percent, "Share of a pool's hosts that one run may destroy. Default: 10%."),
+        optional("plan_ttl", Time, "How long a saved plan may be applied. Default: 1h."),
+    ],
+    later: &["approve"],
+    one_of: &[],
+};

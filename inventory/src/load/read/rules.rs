@@ -1,0 +1,211 @@
+//! Rules between entries: host names, mounts and files, templates that need each other, renames.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Reader, known::What};
+use crate::{
+    desired::{Desired, FileSource},
+    diagnostics::Diagnostic,
+    names::{Address, Kind, Name},
+    source::Span,
+    yaml::{Entry, Node, Value},
+};
+
+/// Checks them all.
+pub fn check(reader: &mut Reader<'_, '_>, desired: &Desired) {
+    host_names(reader);
+    mounts(reader);
+    cycles(reader, desired);
+    moved(reader);
+    unused(reader);
+}
+
+/// `<pool>-<ordinal>`, where such a pool is known.
+pub fn ordinal_of(host: &str, is_pool: impl Fn(&str) -> bool) -> Option<&str> {
+    let (pool, ordinal) = host.rsplit_once('-')?;
+    let digits = !ordinal.is_empty() && ordinal.bytes().all(|b| b.is_ascii_digit());
+    (digits && is_pool(pool)).then_some(pool)
+}
+
+fn host_names(reader: &mut Reader<'_, '_>) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for pool in reader.section("pools") {
+        let hosts = pool.value.get("hosts").map(Node::entries).unwrap_or_default();
+        for host in hosts {
+            if let Some(like) = ordinal_of(&host.key, |pool| reader.known.has(What::Pool, pool)) {
+                let message = format!("host `{}` is named like a host that pool `{like}` makes", host.key);
+                problems.push(Diagnostic::at(host.at, message).note("choose a name that does not end in a number"));
+            }
+            match seen.get(&*host.key) {
+                Some(first) if !same_pool(pool, *first) => problems.push(
+                    Diagnostic::at(host.at, format!("two pools have a host `{}`", host.key))
+                        .note("here again")
+                        .label(*first, "first here"),
+                ),
+                _ => drop(seen.insert(&host.key, host.at)),
+            }
+        }
+    }
+    reader.problems.extend(problems);
+}
+
+/// A host that stands twice in one pool is a key that is defined twice; that was said.
+fn same_pool(pool: &Entry<'_>, host: Span) -> bool {
+    let span = pool.value.span;
+    span.file == host.file && span.range().contains(&(host.start as usize))
+}
+
+/// A file cannot be where a volume is mounted.
+fn mounts(reader: &mut Reader<'_, '_>) {
+    let mut problems = Vec::new();
+    for pool in reader.section("pools") {
+        let volumes = pool.value.get("volumes").map(Node::entries).unwrap_or_default();
+        let mounts: BTreeSet<&str> =
+            volumes.iter().filter_map(|volume| volume.value.get("mount").and_then(Node::text)).collect();
+        let Some(bootstrap) = pool.value.get("bootstrap") else { continue };
+        let files = bootstrap.get("files").map(Node::entries).unwrap_or_default();
+        let directories = bootstrap.get("directories").map(Node::entries).unwrap_or_default();
+        for file in files {
+            if mounts.contains(&*file.key) {
+                problems.push(Diagnostic::at(
+                    file.at,
+                    format!("a volume is mounted where the file {} should be", file.key),
+                ));
+            }
+            if directories.iter().any(|directory| directory.key == file.key) {
+                problems
+                    .push(Diagnostic::at(file.at, format!("{} is declared as a file and as a directory", file.key)));
+            }
+        }
+    }
+    reader.problems.extend(problems);
+}
+
+/// Pools whose templates need each other's hosts.
+fn cycles(reader: &mut Reader<'_, '_>, desired: &Desired) {
+    let needs: BTreeMap<&Name, BTreeSet<Name>> = desired
+        .pools
+        .iter()
+        .map(|(name, pool)| (name, pool.bootstrap.pools()))
+        .filter(|(_, pools)| !pools.is_empty())
+        .collect();
+    let mut done: BTreeSet<&Name> = BTreeSet::new();
+    for start in needs.keys().copied() {
+        let Some(cycle) = find_cycle(start, &needs, &mut done) else { continue };
+        let shown: Vec<&str> = cycle.iter().map(|name| name.as_str()).collect();
+        let message = format!("templates of pools need each other's hosts in a circle: {}", shown.join(" → "));
+        let mut problem = Diagnostic::new(message);
+        for pair in cycle.windows(2) {
+            if let Some(span) = mention(reader, desired, pair[0]) {
+                problem = problem.label(span, format!("needs the hosts of `{}`", pair[1]));
+            }
+        }
+        reader.problems.push(problem);
+    }
+}
+
+/// A cycle that can be reached from `start`, first name repeated at its end. Own hosts do not count. O(edges) over all calls.
+fn find_cycle<'d>(
+    start: &'d Name,
+    needs: &'d BTreeMap<&'d Name, BTreeSet<Name>>,
+    done: &mut BTreeSet<&'d Name>,
+) -> Option<Vec<&'d Name>> {
+    let mut path: Vec<(&Name, Vec<&Name>)> = Vec::new();
+    let next = |of: &Name| needs.get(of).into_iter().flatten().filter(|name| *name != of).collect::<Vec<_>>();
+    if done.insert(start) {
+        path.push((start, next(start)));
+    }
+    while let Some((_, open)) = path.last_mut() {
+        let Some(to) = open.pop() else {
+            path.pop();
+            continue;
+        };
+        if let Some(at) = path.iter().position(|(name, _)| *name == to) {
+            let mut cycle: Vec<&Name> = path[at..].iter().map(|(name, _)| *name).collect();
+            cycle.push(cycle[0]);
+            return Some(cycle);
+        }
+        if done.insert(to) {
+            path.push((to, next(to)));
+        }
+    }
+    None
+}
+
+/// Where a pool names a template that mentions hosts.
+fn mention(reader: &Reader<'_, '_>, desired: &Desired, pool: &Name) -> Option<Span> {
+    let spec = desired.pools.get(pool)?;
+    let node = reader.root.get("pools")?.get(pool)?.get("bootstrap")?.get("files")?;
+    let file = spec.bootstrap.files.iter().find(|(_, file)| match &file.source {
+        FileSource::Template(template) => template.pools.iter().any(|other| other != pool),
+        FileSource::Content(_) => false,
+    })?;
+    Some(node.get(file.0)?.get("template")?.span)
+}
+
+fn moved(reader: &mut Reader<'_, '_>) {
+    let mut problems = Vec::new();
+    let entries = reader.section("moved");
+    let mut targets: BTreeMap<Address, Span> = BTreeMap::new();
+    for entry in entries {
+        let (Ok(old), Some(to)) = (entry.key.parse::<Address>(), entry.value.text()) else { continue };
+        let Ok(new) = to.parse::<Address>() else { continue };
+        let at = entry.value.span;
+        let wrong = if old.kind != new.kind {
+            Some(format!("{old} cannot become {new}: they are not of one kind"))
+        } else if matches!(old.kind, Kind::Pool | Kind::Tenant) {
+            Some(format!("moving a {} as a whole is not carried out yet; list its hosts", old.kind))
+        } else if entries.iter().any(|other| *other.key == *to) {
+            Some(format!("{new} is moved on itself: name where {old} ends up"))
+        } else {
+            None
+        };
+        if let Some(message) = wrong {
+            problems.push(Diagnostic::at(at, message));
+        } else if !exists(reader, &new) {
+            problems
+                .push(Diagnostic::at(at, format!("{new} is not in this inventory")).note("nothing can be moved there"));
+        }
+        if let Some(first) = targets.insert(new.clone(), at) {
+            problems.push(Diagnostic::at(at, format!("two things become {new}")).label(first, "first here"));
+        }
+    }
+    reader.problems.extend(problems);
+}
+
+/// Whether the inventory may have an object of this address; the ordinals of a pool are the planner's.
+fn exists(reader: &Reader<'_, '_>, address: &Address) -> bool {
+    let host_exists = |host: &str| {
+        let pools = reader.section("pools");
+        let named = |pool: &Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| hosts.get(host).is_some());
+        let counted =
+            |pool: &Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| !matches!(hosts.value, Value::Map(_)));
+        ordinal_of(host, |name| pools.iter().any(|pool| pool.key == name && counted(pool))).is_some()
+            || pools.iter().any(named)
+    };
+    match address.kind {
+        Kind::Network => reader.known.has(What::Network, &address.name),
+        Kind::Host => host_exists(&address.name),
+        Kind::Volume => address.name.split_once('.').is_some_and(|(host, _)| host_exists(host)),
+        Kind::Pool | Kind::Tenant => true,
+    }
+}
+
+/// Variables that no text mentions.
+fn unused(reader: &mut Reader<'_, '_>) {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for file in reader.sources.iter() {
+        for word in ["var.", "var[\"", "var['"] {
+            for (at, _) in file.text.match_indices(word) {
+                let rest = &file.text[at + word.len()..];
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+                used.insert(&rest[..end]);
+            }
+        }
+    }
+    let entries = reader.section("variables").iter().filter(|entry| !used.contains(&*entry.key));
+    let warn = |entry: &Entry<'_>| Diagnostic::at(entry.at, format!("variable `{}` is never used", entry.key));
+    let warnings: Vec<Diagnostic> = entries.map(warn).collect();
+    reader.warnings.extend(warnings);
+}

@@ -69,7 +69,13 @@ async fn plan_and_apply(
     let saved = make(env, request).await?;
     plan_event(cx, &saved);
     let clock = Clock::system();
-    cx.ui.talk(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() }));
+    let shown = plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() });
+    // Nobody approves what was not shown.
+    if cx.flags.yes {
+        cx.ui.talk(&shown)
+    } else {
+        cx.ui.say(&shown)
+    }
     refuse_incomplete(cx, &saved, how)?;
     if saved.plan.is_empty() {
         cx.ui.event(&json!({

@@ -65,8 +65,11 @@ fn commands(page: &mut Vec<u8>, command: &clap::Command, path: &str) -> std::io:
         let mut part = Vec::new();
         man.render_description_section(&mut part)?;
         man.render_options_section(&mut part)?;
-        let part = String::from_utf8_lossy(&part).replace(".SH DESCRIPTION\n", "").replace(".SH OPTIONS", ".PP");
-        page.extend_from_slice(part.as_bytes());
+        // Headings of a page have no place inside a section of it.
+        for line in String::from_utf8_lossy(&part).lines() {
+            let line = if line.starts_with(".SH ") { ".PP" } else { line };
+            page.extend_from_slice(format!("{line}\n").as_bytes());
+        }
         commands(page, sub, &path)?;
     }
     Ok(())

@@ -124,7 +124,9 @@ impl Tally {
                 self.row(' ', DIM, address, "settled", found)
             }
             Event::StepStarted { address, verb, attempt, .. } => {
-                let again = if *attempt == 0 { String::new() } else { format!("attempt {}", attempt + 1) };
+                // The high bits tell which part of a step it is; people count tries.
+                let tries = attempt & 0xff;
+                let again = if tries == 0 { String::new() } else { format!("attempt {}", tries + 1) };
                 self.row(' ', DIM, address, verb, &again)
             }
             Event::StepProgress { step, detail } if verbose => {

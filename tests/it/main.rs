@@ -2,5 +2,6 @@
 
 mod context;
 mod errors;
+mod examples;
 mod init;
 mod words;

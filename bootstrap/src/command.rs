@@ -19,6 +19,8 @@ pub struct Command {
     pub show: Option<Text>,
     /// Whether it must be looked at again once something before it has changed.
     pub recheck: bool,
+    /// Whether a host on which nothing was done is so already: nothing of the kind may be there.
+    pub bare: bool,
 }
 
 /// How an item is made so.

@@ -20,6 +20,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
             timeout: SHORT,
             show: None,
             recheck: false,
+            bare: false,
         }
     };
     Ok(want.directories.iter().map(command).collect())

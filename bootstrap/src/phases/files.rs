@@ -28,5 +28,6 @@ pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Comman
         timeout: SHORT,
         show: public.then(|| file.content.clone()),
         recheck: false,
+        bare: false,
     }
 }

@@ -24,6 +24,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         timeout: LIMIT,
         show: None,
         recheck: false,
+        bare: false,
     };
     Ok(want.packages.iter().map(command).collect())
 }

@@ -33,6 +33,7 @@ fn command(name: &Name, script: &ScriptSpec) -> Command {
         timeout: script.timeout.duration() + AROUND,
         show: None,
         recheck: true,
+        bare: false,
     }
 }
 

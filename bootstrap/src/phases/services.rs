@@ -32,5 +32,6 @@ fn command(name: &Text, service: ServiceSpec) -> Command {
         timeout: LIMIT,
         show: None,
         recheck: false,
+        bare: false,
     }
 }

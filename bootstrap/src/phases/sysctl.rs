@@ -39,6 +39,7 @@ fn setting(key: &str, value: &str) -> Command {
         timeout: SHORT,
         show: None,
         recheck: false,
+        bare: false,
     }
 }
 

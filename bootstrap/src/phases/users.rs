@@ -29,6 +29,7 @@ fn account(name: &Name, user: &UserSpec) -> Command {
         timeout: SHORT,
         show: None,
         recheck: false,
+        bare: false,
     }
 }
 
@@ -37,6 +38,7 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
     let lines: String = user.authorized_keys.iter().map(|key| format!("{key}\n")).collect();
     let content = if lines.is_empty() { lines } else { format!("{HEADER}{lines}") };
     let digest = if content.is_empty() { "-".into() } else { sha256(&content) };
+    let bare = content.is_empty();
     Command {
         item: format!("authorized-keys {name}").into(),
         probe: format!("probe_keys {} {digest}", quote(name)),
@@ -44,6 +46,7 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
         timeout: SHORT,
         show: None,
         recheck: false,
+        bare,
     }
 }
 
@@ -56,5 +59,6 @@ fn sudo(name: &Name, user: &UserSpec) -> Command {
         timeout: SHORT,
         show: None,
         recheck: false,
+        bare: !user.sudo,
     }
 }

@@ -37,7 +37,11 @@ act_directory() {
 lists_fresh() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
 act_packages() {
   { lists_fresh || lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
-    apt_install "$@" || { lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update && apt_install "$@"; }
+    # What was killed in the middle of an installation is finished first.
+    apt_install "$@" || {
+      lim 300 dpkg --force-confdef --force-confold --configure -a
+      lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update && apt_install "$@"
+    }
   } >&2 </dev/null
 }
 apt_install() {
@@ -45,7 +49,7 @@ apt_install() {
     -o Dpkg::Options::=--force-confold install -- "$@"
 }
 has_package() { case "$(dpkg-query -W -f '${db:Status-Status}' -- "$1")" in installed*) ;; *) return 1;; esac; }
-# act_user NAME SHELL GROUP...
+# act_user NAME SHELL GROUP...: the password * fits nothing, and is not the lock for which some servers refuse keys too.
 act_user() {
   user=$1 shell=$2; shift 2
   groups=
@@ -56,9 +60,9 @@ act_user() {
   if getent passwd "$user" >/dev/null; then
     usermod -s "$shell" ${groups:+-a -G "$groups"} -- "$user" >&2
   elif getent group "$user" >/dev/null; then
-    useradd -m -s "$shell" -g "$user" ${groups:+-G "$groups"} -- "$user" >&2
+    useradd -m -p '*' -s "$shell" -g "$user" ${groups:+-G "$groups"} -- "$user" >&2
   else
-    useradd -m -U -s "$shell" ${groups:+-G "$groups"} -- "$user" >&2
+    useradd -m -U -p '*' -s "$shell" ${groups:+-G "$groups"} -- "$user" >&2
   fi
 }
 # open_keys: the content of an authorized_keys file follows. close_keys USER KEEP(1|0): it is put in place with the

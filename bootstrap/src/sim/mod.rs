@@ -112,6 +112,7 @@ impl SimLink {
             Some(digest) if digest == fingerprint(command) => "ok",
             Some("drifted") => "differs was changed on the host",
             Some(_) => "differs is as it was declared before",
+            None if command.bare => "ok",
             None => "missing",
         };
         Ok(format!("P {number} {answer}\n"))

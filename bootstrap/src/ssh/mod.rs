@@ -6,6 +6,7 @@ mod connect;
 mod converse;
 mod error;
 mod hostkey;
+mod jump;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ pub use channel::{Event, Pty, Session, SessionReader, SessionWriter};
 pub use connect::connect;
 pub use error::SshError;
 pub use hostkey::fingerprint;
+pub use jump::{JumpError, known_hosts, parse_jump};
 
 use crate::keys::Key;
 

@@ -33,8 +33,20 @@ impl Bed {
         Self::with("")
     }
 
+    /// In a mount and an IPC namespace with layers over everything that a bootstrap changes; needs root.
+    pub fn isolated() -> Self {
+        let layers = "for d in etc home var usr run; do mkdir -p $B/l/$d/u $B/l/$d/w && \
+             mount -t overlay -o lowerdir=/$d,upperdir=$B/l/$d/u,workdir=$B/l/$d/w overlay /$d || exit 1; done; mkdir -p /run/sshd";
+        let start = format!("mount -t tmpfs tmpfs $B/l && {layers} && exec \"$@\"");
+        Self::run("", &["unshare", "--mount", "--ipc", "sh", "-c", &start, "sh"])
+    }
+
     /// With further lines in the server's configuration; they win over ours.
     pub fn with(further: &str) -> Self {
+        Self::run(further, &[])
+    }
+
+    fn run(further: &str, wrapper: &[&str]) -> Self {
         std::fs::create_dir_all("/run/sshd").ok();
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -49,9 +61,12 @@ impl Bed {
              MaxSessions 20\nSetEnv SHLVL=3\n"
         );
         std::fs::write(at("sshd_config"), config).unwrap();
-        let sshd = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
+        std::fs::create_dir(at("l")).unwrap();
+        let words = [wrapper, &["/usr/sbin/sshd", "-D", "-e", "-f"]].concat();
+        let sshd = Command::new(words[0])
+            .args(&words[1..])
             .arg(at("sshd_config"))
+            .env("B", folder.path())
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(at("log")).unwrap())
             .spawn()
@@ -69,6 +84,11 @@ impl Bed {
             assert!(Instant::now() < until, "sshd does not answer: {log}");
             std::thread::yield_now();
         }
+    }
+
+    /// The process of the server.
+    pub fn pid(&self) -> u32 {
+        self.sshd.id()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -1,10 +1,11 @@
 //! Bootstrap over a real OpenSSH server that each test starts for itself.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that fails, or is skipped, says so")]
 
 mod apply;
 mod bed;
 mod connect;
 mod drift;
 mod hostile;
+mod root;
 mod sim;

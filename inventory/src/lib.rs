@@ -19,6 +19,7 @@ pub mod load;
 pub mod market;
 pub mod names;
 pub mod object;
+pub mod schema;
 pub mod source;
 pub mod template;
 pub mod units;

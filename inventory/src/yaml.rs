@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan};
 
 use crate::{
     diagnostics::Diagnostic,
@@ -126,9 +126,9 @@ pub fn parse<'s>(text: &'s str, file: FileId, nodes: &mut usize, problems: &mut 
     }
     let mut options = Options::default();
     options.set_emit_comments(false);
-    // Ours is the narrower limit, with the better message.
-    options.flow_nesting_limit = MAX_DEPTH + 1;
-    options.block_nesting_limit = MAX_DEPTH + 1;
+    // Ours is the narrower limit, with the better message; its scanner runs ahead of us.
+    options.flow_nesting_limit = MAX_DEPTH * 4;
+    options.block_nesting_limit = MAX_DEPTH * 4;
     let events = Parser::new_from_str_with_options(text, options);
     let mut build = Build { text, file, nodes, problems, open: Vec::new(), root: None, documents: 0 };
     for event in events {

@@ -1,0 +1,178 @@
+//! Rows of objects.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{Address, object::Recorded};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqliteExecutor};
+
+use crate::{
+    StateError, Store,
+    error::Fault,
+    store::{signed, unsigned},
+};
+
+/// Version of `body`; a row with a newer one is refused.
+pub(crate) const BODY_VERSION: i64 = 1;
+
+/// Rows per statement: 9 values each, far below SQLite's 32,766.
+const ROWS: usize = 500;
+
+/// An address as text, and a generation.
+pub(crate) type Key = (String, u32);
+
+/// A row before it has a serial.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectRow {
+    tenant: String,
+    provider: String,
+    id: Option<String>,
+    body: String,
+}
+
+impl ObjectRow {
+    /// The row of `object`; its serial is given out by the writer.
+    pub(crate) fn new(object: &Recorded) -> Self {
+        Self {
+            tenant: object.tenant.to_string(),
+            provider: object.provider.to_string(),
+            id: object.id.as_deref().map(str::to_owned),
+            body: serde_json::to_string(object).expect("a record has only text keys and finite numbers"),
+        }
+    }
+}
+
+pub(crate) fn key(object: &Recorded) -> Key {
+    (object.address.to_string(), object.generation)
+}
+
+impl Store {
+    /// Everything that is recorded, sorted by address (numbers by value) and generation.
+    pub async fn objects(&self) -> Result<Vec<Recorded>, StateError> {
+        all(self.readers(), self.key()).await.map_err(|fault| self.fault(fault))
+    }
+
+    /// The generations of one address, oldest first; more than one only during a replacement.
+    pub async fn object(&self, address: &Address) -> Result<Vec<Recorded>, StateError> {
+        let rows = sqlx::query(
+            "SELECT version, serial, body FROM objects WHERE lineage = $1 AND address = $2 ORDER BY generation",
+        )
+        .bind(self.key())
+        .bind(address.to_string())
+        .fetch_all(self.readers())
+        .await;
+        let parsed = rows.map_err(Fault::from).and_then(|rows| {
+            rows.iter().map(|row| parse(row.get(0), row.get(1), row.get::<&str, _>(2))).collect::<Result<Vec<_>, _>>()
+        });
+        parsed.map_err(|fault| self.fault(fault))
+    }
+}
+
+/// All objects of a lineage, sorted.
+pub(crate) async fn all<'e>(executor: impl SqliteExecutor<'e>, lineage: &str) -> Result<Vec<Recorded>, Fault> {
+    let rows = sqlx::query("SELECT version, serial, body FROM objects WHERE lineage = $1")
+        .bind(lineage)
+        .fetch_all(executor)
+        .await?;
+    let parsed: Result<Vec<Recorded>, Fault> =
+        rows.iter().map(|row| parse(row.get(0), row.get(1), row.get::<&str, _>(2))).collect();
+    let mut objects = parsed?;
+    objects.sort_unstable_by(|a, b| a.address.cmp(&b.address).then(a.generation.cmp(&b.generation)));
+    Ok(objects)
+}
+
+fn parse(version: i64, serial: i64, body: &str) -> Result<Recorded, Fault> {
+    if version != BODY_VERSION {
+        return Err(Fault::Damaged(format!("an object has version {version}, known is {BODY_VERSION}")));
+    }
+    let mut object: Recorded =
+        serde_json::from_str(body).map_err(|error| Fault::Damaged(format!("an object cannot be read: {error}")))?;
+    object.serial = unsigned(serial);
+    Ok(object)
+}
+
+/// What a transaction does to the objects, last word per row.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    rows: BTreeMap<Key, Option<ObjectRow>>,
+    serials: BTreeMap<String, u64>,
+}
+
+impl Changes {
+    pub(crate) fn put(&mut self, key: Key, row: ObjectRow, serial: u64) {
+        self.serials.insert(key.0.clone(), serial);
+        self.rows.insert(key, Some(row));
+    }
+
+    pub(crate) fn remove(&mut self, key: Key, serial: u64) {
+        self.serials.insert(key.0.clone(), serial);
+        self.rows.insert(key, None);
+    }
+
+    /// Writes them. All generations of an address get the address's new serial: a plan that read the address is stale
+    /// whichever of them changed.
+    pub(crate) async fn write(self, conn: &mut SqliteConnection, lineage: &str) -> Result<(), Fault> {
+        let (mut puts, mut removes) = (Vec::new(), Vec::new());
+        for (key, row) in self.rows {
+            match row {
+                Some(row) => puts.push((key, row)),
+                None => removes.push(key),
+            }
+        }
+        for chunk in removes.chunks(ROWS) {
+            delete(conn, lineage, chunk).await?;
+        }
+        for chunk in puts.chunks(ROWS) {
+            upsert(conn, lineage, chunk, &self.serials).await?;
+        }
+        let serials: Vec<(&String, &u64)> = self.serials.iter().collect();
+        for chunk in serials.chunks(ROWS) {
+            touch(conn, lineage, chunk).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn delete(conn: &mut SqliteConnection, lineage: &str, keys: &[Key]) -> Result<(), Fault> {
+    let mut sql = QueryBuilder::<Sqlite>::new("DELETE FROM objects WHERE lineage = ");
+    sql.push_bind(lineage).push(" AND (address, generation) IN ");
+    sql.push_tuples(keys, |mut row, (address, generation)| {
+        row.push_bind(address).push_bind(i64::from(*generation));
+    });
+    sql.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+/// Gives the generations that were not written the serial of their address.
+async fn touch(conn: &mut SqliteConnection, lineage: &str, serials: &[(&String, &u64)]) -> Result<(), Fault> {
+    let mut sql = QueryBuilder::<Sqlite>::new("WITH new (address, serial) AS (");
+    sql.push_values(serials, |mut row, (address, serial)| {
+        row.push_bind(*address).push_bind(signed(**serial));
+    });
+    sql.push(") UPDATE objects SET serial = new.serial FROM new WHERE objects.lineage = ");
+    sql.push_bind(lineage).push(" AND objects.address = new.address AND objects.serial <> new.serial");
+    sql.build().persistent(false).execute(conn).await?;
+    Ok(())
+}
+
+async fn upsert(
+    conn: &mut SqliteConnection,
+    lineage: &str,
+    rows: &[(Key, ObjectRow)],
+    serials: &BTreeMap<String, u64>,
+) -> Result<(), Fault> {
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO objects (lineage, address, generation, tenant, provider, id, serial, version, body) ",
+    );
+    sql.push_values(rows, |mut values, ((address, generation), row)| {
+        values.push_bind(lineage).push_bind(address).push_bind(i64::from(*generation));
+        values.push_bind(&row.tenant).push_bind(&row.provider).push_bind(&row.id);
+        values.push_bind(signed(serials[address])).push_bind(BODY_VERSION).push_bind(&row.body);
+    });
+    sql.push(
+        " ON CONFLICT (lineage, address, generation) DO UPDATE SET tenant = excluded.tenant, \
+         provider = excluded.provider, id = excluded.id, serial = excluded.serial, version = excluded.version, \
+         body = excluded.body",
+    );
+    sql.build().persistent(false).execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Stock-outs, remembered across runs.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::Text;
+use sqlx::Row;
+
+use crate::{StateError, Store};
+
+impl Store {
+    /// Where a stock-out was met: `PROVIDER/ZONE/OFFERING` → seconds since 1970 of the last one.
+    pub async fn stock_outs(&self) -> Result<BTreeMap<Text, i64>, StateError> {
+        let rows = sqlx::query("SELECT candidate, at FROM stock_outs WHERE lineage = $1")
+            .bind(self.key())
+            .fetch_all(self.readers())
+            .await
+            .map_err(|error| self.fault(error))?;
+        Ok(rows.iter().map(|row| (row.get::<&str, _>(0).into(), row.get(1))).collect())
+    }
+
+    /// Remembers a stock-out.
+    pub async fn remember_stock_out(&self, candidate: &str, at: i64) -> Result<(), StateError> {
+        let (lineage, candidate) = (self.lineage().clone(), candidate.to_owned());
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO stock_outs (lineage, candidate, at) VALUES ($1, $2, $3) \
+                     ON CONFLICT (lineage, candidate) DO UPDATE SET at = max(at, excluded.at)",
+                )
+                .bind(lineage.0.as_ref())
+                .bind(candidate)
+                .bind(at)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}

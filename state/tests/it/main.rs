@@ -1,0 +1,11 @@
+//! The state as its callers see it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod files;
+mod history;
+mod lease;
+mod process;
+mod runs;
+mod support;
+mod transfer;

@@ -4,4 +4,5 @@ mod context;
 mod errors;
 mod examples;
 mod init;
+mod terminal;
 mod words;

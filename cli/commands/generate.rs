@@ -11,8 +11,9 @@ use crate::{
 };
 
 /// Prints the JSON Schema of inventory files; JSON by nature, so `--json` changes nothing.
-pub fn schema(_cx: &Context) -> Outcome {
-    Err(CliError::new(ExitCode::Failed, "the schema is not built in yet"))
+pub fn schema(cx: &Context) -> Outcome {
+    cx.ui.raw(&format!("{:#}\n", pool_inventory::schema::json_schema()));
+    Ok(ExitCode::Done)
 }
 
 /// Prints a completion script.

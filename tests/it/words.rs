@@ -185,6 +185,15 @@ fn completions_and_the_manual_page_know_every_command() {
 }
 
 #[test]
+fn the_schema_is_the_one_that_is_checked_in() {
+    let (printed, code) = TestContext::new().json("schema");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/inventory.schema.json");
+    let text = std::fs::read_to_string(path).expect("the schema is checked in");
+    let found: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    assert_eq!((&printed[0], code), (&found, 0));
+}
+
+#[test]
 fn colours_follow_the_usual_variables() {
     let t = TestContext::new();
     let coloured = |flags: &str, vars: &[(&str, &str)]| {

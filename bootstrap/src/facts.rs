@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Option<Facts> {
-        Facts::parse(&text.lines().map(str::to_owned).collect::<Vec<_>>())
+        Facts::parse(&text.lines().filter(|l| *l != crate::runner::START).map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]

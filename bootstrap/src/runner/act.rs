@@ -160,7 +160,7 @@ impl<'a> Talk<'a> {
         self.run.begun = None;
         self.run.ended += 1;
         // Each item has the whole budget.
-        self.input = Lines::new(BUDGET);
+        self.input.refill(BUDGET);
         self.talk.seen = 0;
         Some(())
     }
@@ -197,7 +197,9 @@ impl<'a> Talk<'a> {
                 Err(BootstrapError::Failed { at, item, exit, lines })
             }
             (None, None) if self.run.complete && self.run.ended == self.todo.len() => Ok(self.run.done),
-            (None, None) if self.run.complete => Err(BootstrapError::Cancelled { at, changed: self.run.done.changed }),
+            (None, None) if self.run.complete && self.cancel.is_cancelled() => {
+                Err(BootstrapError::Cancelled { at, changed: self.run.done.changed })
+            }
             (None, None) if current.is_some() => Err(BootstrapError::Failed { at, item, exit, lines }),
             _ => Err(BootstrapError::Garbled { at, doing: "changes", exit, lines }),
         }

@@ -32,7 +32,7 @@ pub(super) async fn facts(link: &mut dyn Link) -> Result<Facts, BootstrapError> 
         return Err(BootstrapError::Flooded { at: link.at(), doing: "facts".into(), limit: BUDGET });
     }
     let garbled = || {
-        let lines = [talk.lines.as_slice(), &talk.talk.lines()].concat();
+        let lines = [talk.input.noise(), talk.lines.clone(), talk.talk.lines()].concat();
         let from = lines.len().saturating_sub(clean::TAIL_LINES);
         BootstrapError::Garbled { at: link.at(), doing: "facts", exit, lines: lines[from..].to_vec() }
     };

@@ -1,5 +1,10 @@
 //! A stream cut into lines, in bounded memory.
 
+use crate::clean::Tail;
+
+/// What our scripts say first: whatever comes before was said by the login shell of the host.
+pub(crate) const START: &str = "pool start";
+
 /// Longest line of the protocol: a line of a file that is shown.
 const LONGEST: usize = 80 << 10;
 
@@ -8,6 +13,9 @@ const LONGEST: usize = 80 << 10;
 pub(super) struct Lines {
     partial: Vec<u8>,
     left: u64,
+    started: bool,
+    /// What was said before the start.
+    noise: Tail,
 }
 
 /// The budget is used up, or a line is too long.
@@ -16,7 +24,28 @@ pub(super) struct Flood;
 
 impl Lines {
     pub(super) fn new(budget: u64) -> Self {
-        Self { partial: Vec::new(), left: budget }
+        Self { partial: Vec::new(), left: budget, started: false, noise: Tail::default() }
+    }
+
+    /// Allows as much again as at the beginning.
+    pub(super) fn refill(&mut self, budget: u64) {
+        self.left = budget;
+    }
+
+    /// What the login shell said of its own accord, and what else came before the start; last lines, cleaned.
+    pub(super) fn noise(&self) -> Vec<String> {
+        self.noise.lines()
+    }
+
+    fn line(&mut self, line: &[u8], each: &mut impl FnMut(&[u8])) {
+        if self.started {
+            each(line);
+        } else if line == START.as_bytes() {
+            self.started = true;
+        } else {
+            self.noise.push(line);
+            self.noise.push(b"\n");
+        }
     }
 
     /// Calls `each` for every line that `bytes` completes.
@@ -28,10 +57,11 @@ impl Lines {
                 break;
             };
             if self.partial.is_empty() {
-                each(line);
+                self.line(line, &mut each);
             } else {
                 self.partial.extend_from_slice(line);
-                each(&std::mem::take(&mut self.partial));
+                let whole = std::mem::take(&mut self.partial);
+                self.line(&whole, &mut each);
             }
         }
         if self.partial.len() > LONGEST { Err(Flood) } else { Ok(()) }
@@ -44,6 +74,8 @@ mod tests {
 
     fn cut(pieces: &[&str]) -> Vec<String> {
         let mut lines = Lines::new(1000);
+        lines.push(b"Welcome!\npool start\n", |_| unreachable!()).unwrap();
+        assert_eq!(lines.noise(), ["Welcome!"]);
         let mut out = Vec::new();
         for piece in pieces {
             lines.push(piece.as_bytes(), |l| out.push(String::from_utf8_lossy(l).into_owned())).unwrap();

@@ -7,6 +7,8 @@ mod facts;
 mod lines;
 mod probe;
 
+pub(crate) use lines::START;
+
 use std::time::Duration;
 
 use pool_inventory::{Text, market::Drift};
@@ -131,3 +133,6 @@ async fn look(
     let findings = probe::probe(link, facts, &commands).await?;
     Ok((commands, findings))
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,7 +82,7 @@ pub(super) async fn probe(
         return Err(BootstrapError::Flooded { at, doing: "probes".into(), limit: BUDGET });
     }
     if talk.garbled || !talk.complete {
-        return Err(BootstrapError::Garbled { at, doing: "probes", exit, lines: talk.talk.lines() });
+        return Err(BootstrapError::Garbled { at, doing: "probes", exit, lines: talk.words() });
     }
     Ok(talk.answers.findings)
 }
@@ -119,6 +119,12 @@ impl<'a> Talk<'a> {
             flooded: false,
             talk: Tail::default(),
         }
+    }
+}
+
+impl Talk<'_> {
+    fn words(&self) -> Vec<String> {
+        [self.input.noise(), self.talk.lines()].concat()
     }
 }
 

@@ -1,3 +1,4 @@
+echo 'pool start'
 LC_ALL=C
 set -f
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

@@ -18,6 +18,7 @@ pub use ledger::forget;
 use crate::{
     command::Command,
     link::{Dialogue, Exit, Flow, Link, LinkError, Next},
+    runner::START,
     script::Say,
     ssh::SshError,
 };
@@ -140,7 +141,7 @@ impl SimLink {
 
     fn answer(&mut self, say: Say<'_>) -> Result<Answer, LinkError> {
         let (hangs, (out, err)) = match say {
-            Say::Facts => (self.strikes(FaultKind::Hang, "")?, (self.facts(), "")),
+            Say::Facts => (self.strikes(FaultKind::Hang, "")?, (format!("{START}\n{}", self.facts()), "")),
             Say::Probe(number, command) => (false, (self.probe(number, command)?, "")),
             Say::Act { number, command, .. } if self.strikes(FaultKind::Hang, &command.item)? => {
                 (true, (format!("B {number}\n"), ""))
@@ -148,7 +149,7 @@ impl SimLink {
             Say::Act { number, command, .. } => (false, self.act(number, command)?),
             Say::ProbeEnd => (false, ("P end\n".into(), "")),
             Say::ActEnd => (false, ("Z\n".into(), "")),
-            Say::ProbeHead | Say::ActHead(_) => (false, (String::new(), "")),
+            Say::ProbeHead | Say::ActHead(_) => (false, (format!("{START}\n"), "")),
         };
         let failed = !err.is_empty();
         Ok(Answer { out, err, hangs, failed })

@@ -87,8 +87,9 @@ async fn a_login_shell_that_is_none_gives_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_banner_of_a_login_shell_does_not_stop_it() {
-    let bed = Bed::with("ForceCommand sh -c \"$SSH_ORIGINAL_COMMAND\"");
+async fn a_talkative_login_shell_does_not_stop_it() {
+    let greeting = "echo Welcome; echo 'P 0 ok'; echo Z; echo oops >&2; sh -c \"$SSH_ORIGINAL_COMMAND\"";
+    let bed = Bed::with(&format!("ForceCommand {greeting}"));
     let mut spec = BootstrapSpec::default();
     spec.files.insert(bed.text("f"), file("x", 0o644));
     run(&mut bed.link().await, &render(&spec)).await.unwrap();

@@ -196,7 +196,9 @@ impl World {
     /// Takes in what a call changes besides its effects.
     pub fn finish(&mut self, call: &Call) {
         let second = call.now / 1000;
-        self.window = if self.window.0 == second { (second, self.window.1 + 1) } else { (second, 1) };
+        let before = if self.window.0 == second { self.window.1 } else { 0 };
+        // A refused call does not use up the rate that it is refused for.
+        self.window = (second, before + u32::from(call.limited == 0));
         (self.now, self.wall) = (call.now, call.wall);
         self.counters.count(call);
     }

@@ -1,33 +1,40 @@
 //! Requests and clouds that the tests of the simulated cloud share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pool_inventory::{
-    Address, Bytes, Lineage, Name, Text, Token,
-    desired::{OnRemove, Provisioning, SimSpec, Size},
+    Address, Bytes, Lineage, Name, Percent, Text, Token,
+    desired::{OnRemove, Provisioning, SimCall, SimError, SimFault, SimSpec, Size},
     object::{Attachment, HostSpec, NetworkSpec, Observed, Owner, Spec, VolumeSpec},
 };
-use pool_providers::{Act, Progress, Provider, ProviderError, Request, sim::SimProvider};
+use pool_providers::{
+    Act, Progress, Provider, ProviderError, Request,
+    sim::{SimLedger, SimProvider},
+};
 
 /// A cloud of its own, gone with its folder.
 pub struct Sim {
     pub provider: SimProvider,
     pub path: PathBuf,
     pub spec: SimSpec,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 impl Sim {
     pub fn new(spec: SimSpec) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sim.ledger");
-        let provider = SimProvider::open(name("sim"), spec.clone(), path.clone()).expect("opens");
-        Self { provider, path, spec, folder }
+        let provider = open(&path, spec.clone());
+        Self { provider, path, spec, _folder: folder }
+    }
+
+    pub fn ledger(&self) -> SimLedger {
+        SimLedger::read(&self.path).expect("reads")
     }
 
     /// Another handle on the same cloud, as another process has it.
     pub fn again(&self) -> SimProvider {
-        SimProvider::open(name("sim"), self.spec.clone(), self.path.clone()).expect("opens")
+        open(&self.path, self.spec.clone())
     }
 }
 
@@ -124,4 +131,39 @@ pub fn done(progress: Result<Progress, ProviderError>) -> Observed {
         Ok(Progress::Done(observed)) => *observed,
         other => panic!("not done: {other:?}"),
     }
+}
+
+pub fn create_network(network: &str) -> Request {
+    create_as(owner(Address::network(network), 0), Spec::Network(network_spec()))
+}
+
+pub fn rebuild(on: &Observed, to: HostSpec) -> Request {
+    act(on, Act::Rebuild { id: on.id.clone(), to: Box::new(to) })
+}
+
+/// The field that an answer refuses.
+#[track_caller]
+pub fn field(answer: Result<Progress, ProviderError>) -> String {
+    match answer {
+        Err(ProviderError::Invalid { field, .. }) => field.to_string(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub async fn done_gone(provider: &dyn Provider, object: &Observed) {
+    assert_eq!(one(provider, delete(object)).await, Ok(Progress::Gone));
+}
+
+/// A rule that always applies.
+pub fn always(on: SimCall, error: SimError) -> SimFault {
+    SimFault { on, address: None, nth: None, rate: Percent(10_000), error }
+}
+
+/// A rule that applies once.
+pub fn nth(on: SimCall, nth: u32, error: SimError) -> SimFault {
+    SimFault { nth: Some(nth), rate: Percent(0), ..always(on, error) }
+}
+
+pub fn open(path: &Path, spec: SimSpec) -> SimProvider {
+    SimProvider::open(name("sim"), spec, path.to_owned()).expect("opens")
 }

@@ -15,6 +15,7 @@ pub mod desired;
 pub mod diagnostics;
 pub mod digest;
 pub mod files;
+pub mod fmt;
 pub mod load;
 pub mod market;
 pub mod names;

@@ -60,9 +60,13 @@ impl Bytes {
         Self(n << 20)
     }
 
-    /// The form that inventory files use: `8GiB`.
+    /// The form that inventory files use, `8GiB`: the largest unit that says it without a fraction.
     pub fn to_file(self) -> String {
-        self.to_string().replace(' ', "")
+        let fits = BINARY.iter().rev().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
+        match fits {
+            Some((name, factor)) => format!("{}{name}", self.0 / factor),
+            None => self.to_string().replace(' ', ""),
+        }
     }
 }
 

@@ -77,3 +77,48 @@ fn invalid_samples_are_refused_as_expected() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Inventory files of a sample, without those of an inventory inside it.
+fn files(sample: &Path) -> Vec<PathBuf> {
+    pool_inventory::files::list(sample).expect("listed")
+}
+
+#[test]
+fn formatted_samples_mean_the_same() {
+    for sample in samples("valid") {
+        let copy = tempfile::tempdir().expect("a folder");
+        copy_folder(&sample, copy.path());
+        for file in files(copy.path()) {
+            let text = fs::read_to_string(&file).expect("read");
+            let once = pool_inventory::fmt::format(&text).unwrap_or_else(|e| panic!("{}:\n{e}", file.display()));
+            let twice = pool_inventory::fmt::format(&once).expect("still YAML");
+            assert_eq!(once, twice, "{}", file.display());
+            fs::write(&file, once).expect("written");
+        }
+        for name in environments(&sample).expect("environments") {
+            let before = load(&sample, Some(&name), &env).expect("valid").desired;
+            let after = load(copy.path(), Some(&name), &env).unwrap_or_else(|e| panic!("{}:\n{e}", sample.display()));
+            assert_eq!(before, after.desired, "{} in {name}", sample.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_as_people_write_it_becomes_canonical() {
+    let sample = samples("valid").into_iter().find(|sample| sample.ends_with("styles")).expect("there");
+    let formatted = pool_inventory::fmt::format(&fs::read_to_string(sample.join("pool.yaml")).expect("read"));
+    compare(&sample.join("formatted.txt"), &formatted.expect("YAML")).expect("as expected");
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let target = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("copied");
+        }
+    }
+}

@@ -237,9 +237,9 @@ impl Checker<'_, '_> {
     }
 }
 
-/// The first character of a place: what is missing in a map is said where the map begins.
+/// What is missing in a map is said where the map begins.
 fn head(span: Span) -> Span {
-    span.part(0..1.min(span.range().len()))
+    span.part(0..0)
 }
 
 type Why = (String, String);

@@ -4,5 +4,6 @@ mod clients;
 mod clock;
 mod faults;
 mod ledger;
+mod model;
 mod objects;
 mod support;

@@ -8,6 +8,9 @@ use std::{
 use pool_inventory::{Bytes, Text};
 use serde::{Deserialize, Serialize};
 
+/// What `facts.sh` says last.
+pub(crate) const END: &str = "end=facts";
+
 /// Facts of one host; what it does not tell is empty or zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {

@@ -16,10 +16,12 @@ pub trait Link: Send {
     /// Sessions opened so far.
     fn sessions(&self) -> u32;
 
-    /// Runs one shell on the host and lets `talk` speak with it until the shell ends or `talk` has had enough.
+    /// Lets `talk` speak with a shell on the host until the shell ends or `talk` has heard enough.
     ///
     /// Contract: what `talk` says is run in order; every byte that the host writes is given to `talk`, standard output
-    /// in order; silence beyond `talk.patience()` ends it with [`LinkError::Silent`]; the session is closed in any case.
+    /// in order; silence beyond `talk.patience()` ends it with [`LinkError::Silent`]. After [`Flow::Done`] the same shell
+    /// may serve the next conversation of the same kind; in all other cases its session is closed. When the future is
+    /// dropped, the session is not used again; what the host has begun goes on there until it next speaks.
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError>;
 }
 
@@ -58,6 +60,8 @@ pub enum Next<'a> {
 pub enum Flow {
     /// Yes.
     Go,
+    /// No: all is said and heard, and the shell waits for more.
+    Done,
     /// No: the session is closed.
     Stop,
 }

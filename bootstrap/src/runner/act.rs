@@ -170,7 +170,11 @@ impl<'a> Talk<'a> {
         if self.run.begun.is_some_and(late) {
             self.run.trouble = Some(Trouble::Slow);
         }
-        if self.run.trouble.is_some() { Flow::Stop } else { Flow::Go }
+        match (self.run.trouble, self.run.complete) {
+            (Some(_), _) => Flow::Stop,
+            (None, true) => Flow::Done,
+            (None, false) => Flow::Go,
+        }
     }
 
     fn conclude(self, at: Text, result: Result<Exit, LinkError>) -> Result<Done, BootstrapError> {

@@ -6,7 +6,7 @@ use super::lines::Lines;
 use crate::{
     clean::{self, Tail},
     error::BootstrapError,
-    facts::Facts,
+    facts::{END, Facts},
     link::{Dialogue, Flow, Link, Next},
     script::Say,
 };
@@ -41,13 +41,17 @@ pub(super) async fn facts(link: &mut dyn Link) -> Result<Facts, BootstrapError> 
 
 impl Dialogue for Talk {
     fn next(&mut self) -> Next<'_> {
-        if std::mem::replace(&mut self.said, true) { Next::End } else { Next::Say(Say::Facts) }
+        if std::mem::replace(&mut self.said, true) { Next::Wait } else { Next::Say(Say::Facts) }
     }
 
     fn stdout(&mut self, bytes: &[u8]) -> Flow {
         let lines = &mut self.lines;
         self.flooded |= self.input.push(bytes, |line| lines.push(clean::line(line))).is_err();
-        if self.flooded { Flow::Stop } else { Flow::Go }
+        match self.lines.last() {
+            _ if self.flooded => Flow::Stop,
+            Some(last) if last == END => Flow::Done,
+            _ => Flow::Go,
+        }
     }
 
     fn stderr(&mut self, bytes: &[u8]) -> Flow {

@@ -1,6 +1,7 @@
 //! Looks at a host, and makes it what is asked for.
 //!
-//! Three sessions at most: facts, probes, and only where something is not as it should be, changes.
+//! Three conversations: facts, probes, and only where something is not as it should be, changes. They share one shell, and
+//! so one session; a second one is needed where the login user becomes root through sudo.
 
 mod act;
 mod facts;
@@ -72,7 +73,7 @@ pub enum ItemEvent {
     },
 }
 
-/// Looks at a host, in two sessions, and changes nothing.
+/// Looks at a host, in one session (two with sudo), and changes nothing.
 pub async fn observe(link: &mut dyn Link, want: &Rendered) -> Result<Report, BootstrapError> {
     let facts = facts::facts(link).await?;
     let (commands, findings) = look(link, &facts, want).await?;

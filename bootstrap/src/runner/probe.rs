@@ -178,7 +178,7 @@ impl Dialogue for Talk<'_> {
             None => Next::Say(Say::ProbeHead),
             Some(n) if n < self.commands.len() => Next::Say(Say::Probe(n, &self.commands[n])),
             Some(n) if n == self.commands.len() => Next::Say(Say::ProbeEnd),
-            Some(_) => Next::End,
+            Some(_) => Next::Wait,
         }
     }
 
@@ -189,7 +189,11 @@ impl Dialogue for Talk<'_> {
             None => *garbled = true,
         });
         self.flooded |= flood.is_err();
-        if self.flooded || self.garbled { Flow::Stop } else { Flow::Go }
+        match (self.flooded || self.garbled, self.complete) {
+            (true, _) => Flow::Stop,
+            (false, true) => Flow::Done,
+            (false, false) => Flow::Go,
+        }
     }
 
     fn stderr(&mut self, bytes: &[u8]) -> Flow {

@@ -42,7 +42,7 @@ impl Link for Parrot {
         }
         let answer = self.answers.pop_front().unwrap_or_default();
         for piece in answer.chunks(7) {
-            if talk.stdout(piece) == Flow::Stop {
+            if talk.stdout(piece) != Flow::Go {
                 return Ok(Exit::default());
             }
             while let Next::Say(say) = talk.next() {

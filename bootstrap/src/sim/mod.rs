@@ -49,6 +49,8 @@ pub struct SimLink {
     ledger: Ledger,
     faults: Vec<Fault>,
     sessions: u32,
+    /// Whether a shell waits for the next conversation, and whether it is one of `sudo`.
+    shell: Option<bool>,
 }
 
 impl SimLink {
@@ -63,7 +65,7 @@ impl SimLink {
     pub fn with_faults(folder: &Path, host: SimHost, faults: Vec<Fault>) -> Result<Self, LinkError> {
         let ledger =
             Ledger::open(folder, &host.id).map_err(|source| LinkError::Ledger { at: host.name.clone(), source })?;
-        let mut link = Self { host, ledger, faults, sessions: 0 };
+        let mut link = Self { host, ledger, faults, sessions: 0, shell: None };
         if link.strikes(FaultKind::Unreachable, "")? {
             let source = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "a fault was asked for");
             return Err(SshError::Unreachable { at: link.at(), source }.into());
@@ -181,7 +183,9 @@ impl Link for SimLink {
     }
 
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {
-        self.sessions += 1;
+        if self.shell.take() != Some(talk.sudo()) {
+            self.sessions += 1;
+        }
         loop {
             let answer = match talk.next() {
                 Next::Say(say) => self.answer(say)?,
@@ -198,6 +202,10 @@ impl Link for SimLink {
                 return Ok(Exit { status: Some(1), signal: None });
             }
             if flows.contains(&Flow::Stop) {
+                return Ok(Exit::default());
+            }
+            if flows.contains(&Flow::Done) {
+                self.shell = Some(talk.sudo());
                 return Ok(Exit::default());
             }
         }

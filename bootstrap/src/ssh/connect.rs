@@ -103,7 +103,7 @@ where
         after: deadlines.login,
     })??;
     let key = seen.get().and_then(|key| key.to_openssh().ok()).unwrap_or_default();
-    Ok(SshLink { handle, at, host_key: key.into(), deadlines, sessions: 0.into(), via })
+    Ok(SshLink { handle, at, host_key: key.into(), deadlines, sessions: 0.into(), shell: None, via })
 }
 
 fn config(known: &[russh::keys::PublicKey], deadlines: Deadlines) -> client::Config {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use pool_inventory::Text;
-use russh::{ChannelMsg, ChannelWriteHalf, client::Msg};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{SshError, SshLink, channel::signal};
@@ -31,18 +31,40 @@ impl Link for SshLink {
     }
 
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {
-        let channel = self.channel().await?;
-        let command = if talk.sudo() { SUDO } else { SHELL };
-        let started = timeout(self.deadlines.session, channel.exec(false, command)).await;
-        let closed = |source| SshError::Closed { at: self.at.clone(), source };
-        started.map_err(|_| closed(None))?.map_err(|error| closed(Some(error)))?;
-        let (mut read, write) = channel.split();
-        let mut state = Conversation { talk, exit: Exit::default(), ended: false, over: false, eof: false };
-        let result = state.run(&mut read, &write, &self.at).await;
-        if !state.over {
-            let _ = timeout(Duration::from_secs(1), write.close()).await;
+        let mut shell = match self.shell.take() {
+            Some(shell) if shell.sudo == talk.sudo() => shell,
+            other => {
+                drop(other);
+                self.shell(talk.sudo()).await?
+            }
+        };
+        let mut state =
+            Conversation { talk, exit: Exit::default(), ended: false, over: false, eof: false, done: false };
+        let result = state.run(&mut shell.read, &shell.write, &self.at).await;
+        if state.done && !state.ended {
+            self.shell = Some(shell);
+        } else if !state.over {
+            let _ = timeout(Duration::from_secs(1), shell.write.close()).await;
         }
         result.map(|()| state.exit)
+    }
+}
+
+/// A shell on the host that reads what it shall do from its input.
+pub(super) struct Shell {
+    read: ChannelReadHalf,
+    write: ChannelWriteHalf<Msg>,
+    sudo: bool,
+}
+
+impl SshLink {
+    async fn shell(&self, sudo: bool) -> Result<Shell, SshError> {
+        let channel = self.channel().await?;
+        let started = timeout(self.deadlines.session, channel.exec(false, if sudo { SUDO } else { SHELL })).await;
+        let closed = |source| SshError::Closed { at: self.at.clone(), source };
+        started.map_err(|_| closed(None))?.map_err(|error| closed(Some(error)))?;
+        let (read, write) = channel.split();
+        Ok(Shell { read, write, sudo })
     }
 }
 
@@ -55,6 +77,8 @@ struct Conversation<'a> {
     over: bool,
     /// The host's output has ended.
     eof: bool,
+    /// All is said and heard, and the shell waits for more.
+    done: bool,
 }
 
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send + 'a>>;
@@ -62,7 +86,7 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send 
 impl Conversation<'_> {
     async fn run(
         &mut self,
-        read: &mut russh::ChannelReadHalf,
+        read: &mut ChannelReadHalf,
         write: &ChannelWriteHalf<Msg>,
         at: &Text,
     ) -> Result<(), LinkError> {
@@ -76,8 +100,15 @@ impl Conversation<'_> {
             tokio::select! {
                 message = read.wait() => {
                     heard = Instant::now();
-                    if self.hear(message, at)? == Flow::Stop {
-                        return Ok(());
+                    match self.hear(message, at)? {
+                        Flow::Go => {}
+                        Flow::Stop => return Ok(()),
+                        Flow::Done => {
+                            // What was answered was sent; only our own side may not have noticed yet.
+                            let rest = timeout(Duration::from_secs(1), finish_all(&mut sending)).await;
+                            self.done = matches!(rest, Ok(Ok(())));
+                            return Ok(());
+                        }
                     }
                 }
                 sent = finish(&mut sending) => {
@@ -130,15 +161,15 @@ impl Conversation<'_> {
             Some(ChannelMsg::ExtendedData { data, .. }) => self.talk.stderr(&data),
             Some(ChannelMsg::ExitStatus { exit_status }) => {
                 self.exit.status = Some(exit_status);
-                self.done()
+                self.settled()
             }
             Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                 self.exit.signal = Some(signal(&signal_name));
-                self.done()
+                self.settled()
             }
             Some(ChannelMsg::Eof) => {
                 self.eof = true;
-                self.done()
+                self.settled()
             }
             Some(ChannelMsg::Close) => {
                 self.over = true;
@@ -155,7 +186,7 @@ impl Conversation<'_> {
     }
 
     /// Everything was heard once the output and the command have both ended.
-    fn done(&self) -> Flow {
+    fn settled(&self) -> Flow {
         if self.eof && self.exited() { Flow::Stop } else { Flow::Go }
     }
 }
@@ -165,5 +196,13 @@ async fn finish(sending: &mut Option<Sending<'_>>) -> Result<(), russh::Error> {
     match sending {
         Some(sending) => sending.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Goes on sending until nothing is left.
+async fn finish_all(sending: &mut Option<Sending<'_>>) -> Result<(), russh::Error> {
+    match sending {
+        Some(sending) => sending.await,
+        None => Ok(()),
     }
 }

@@ -81,6 +81,8 @@ pub struct SshLink {
     host_key: Text,
     deadlines: Deadlines,
     sessions: std::sync::atomic::AtomicU32,
+    /// The shell of the last conversation, where it can serve the next one.
+    shell: Option<converse::Shell>,
     /// Kept open as long as this link lives; none: a direct connection.
     via: Option<Box<SshLink>>,
 }
@@ -103,6 +105,7 @@ impl SshLink {
 
     /// Says goodbye, within a second; dropping the link ends the connection as well.
     pub async fn close(mut self) {
+        self.shell = None;
         let via = self.via.take();
         let bye = self.handle.disconnect(russh::Disconnect::ByApplication, "", "");
         let _ = tokio::time::timeout(Duration::from_secs(1), bye).await;

@@ -131,6 +131,9 @@ async fn a_login_without_root_uses_sudo_or_is_refused_before_anything_changes() 
     spec.packages.clear();
     let outcome = run(&mut link, &render(&spec)).await.unwrap();
     assert_eq!((outcome.changed.len(), outcome.facts.sudo), (2, true));
+    let mut link = pool_bootstrap::ssh::connect(&bed.endpoint, &login, crate::bed::QUICK).await.unwrap();
+    assert!(run(&mut link, &render(&spec)).await.unwrap().changed.is_empty());
+    assert_eq!(link.sessions(), 2, "facts as the user, the rest as root");
     let file = std::fs::metadata(inside(&bed, "/etc/pool-test")).unwrap();
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&file), outcome.facts.uid, "it belongs to who logs in");
 }

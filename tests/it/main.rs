@@ -3,6 +3,7 @@
 mod context;
 mod errors;
 mod examples;
+mod fmt;
 mod init;
 mod terminal;
 mod words;

@@ -1,6 +1,6 @@
 //! Directories, parents before children.
 
-use super::{SHORT, owner};
+use super::{SHORT, item, owner};
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -14,7 +14,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         let (owner, group) = owner(facts, directory.owner.as_ref(), directory.group.as_ref());
         let arguments = format!("{} {:o} {} {}", quote(path), directory.mode.0, quote(&owner), quote(&group));
         Command {
-            item: format!("directory {path}").into(),
+            item: item("directory", path),
             probe: format!("probe_directory {arguments}"),
             act: Act::Call(format!("act_directory {arguments}")),
             timeout: SHORT,

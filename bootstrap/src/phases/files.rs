@@ -2,7 +2,7 @@
 
 use pool_inventory::Text;
 
-use super::{SHORT, owner};
+use super::{SHORT, item, owner};
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -22,7 +22,7 @@ pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Comman
     let digest = sha256(&file.content);
     let words = format!("{} {digest} {:o} {} {}", quote(path), file.mode.0, quote(&owner), quote(&group));
     Command {
-        item: format!("file {path}").into(),
+        item: item("file", path),
         probe: format!("probe_file {words} {}", u8::from(public)),
         act: Act::File { path: path.clone(), content: file.content.clone(), mode: file.mode, owner, group },
         timeout: SHORT,

@@ -42,6 +42,11 @@ pub fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Vec<Refu
 /// Limit of items that change a few files.
 const SHORT: Duration = Duration::from_secs(60);
 
+/// What an item is called, harmless in messages whatever is in its name.
+fn item(kind: &str, name: &str) -> pool_inventory::Text {
+    crate::clean::line(format!("{kind} {name}").as_bytes()).into()
+}
+
 /// The owner of a file: as declared, or the login user.
 fn owner(
     facts: &Facts,

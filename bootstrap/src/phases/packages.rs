@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::item;
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -18,7 +19,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         return Err(Refusal::NoApt);
     }
     let command = |name: &pool_inventory::Text| Command {
-        item: format!("package {name}").into(),
+        item: item("package", name),
         probe: format!("probe_package {}", quote(name)),
         act: Act::Package(name.clone()),
         timeout: LIMIT,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pool_inventory::{Name, desired::ScriptSpec};
 
+use super::item;
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -22,7 +23,7 @@ pub(super) fn commands(_: &Facts, want: &Rendered) -> Result<Vec<Command>, Refus
 fn command(name: &Name, script: &ScriptSpec) -> Command {
     let check = format!("sh -c {}", quote(&script.check));
     Command {
-        item: format!("script {name}").into(),
+        item: item("script", name),
         probe: format!("probe_script {check}"),
         act: Act::Script {
             check,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pool_inventory::{Text, desired::ServiceSpec};
 
+use super::item;
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -26,7 +27,7 @@ fn command(name: &Text, service: ServiceSpec) -> Command {
     let unit = name.strip_suffix(".service").unwrap_or(name);
     let arguments = format!("{} {} {}", quote(unit), u8::from(service.enabled), u8::from(service.running));
     Command {
-        item: format!("service {unit}").into(),
+        item: item("service", unit),
         probe: format!("probe_service {arguments}"),
         act: Act::Call(format!("act_service {arguments}")),
         timeout: LIMIT,

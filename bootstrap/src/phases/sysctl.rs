@@ -2,7 +2,7 @@
 
 use pool_inventory::{FileMode, Text};
 
-use super::{SHORT, files};
+use super::{SHORT, files, item};
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -33,7 +33,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
 fn setting(key: &str, value: &str) -> Command {
     let arguments = format!("{} {}", quote(&path(key)), quote(value));
     Command {
-        item: format!("sysctl {key}").into(),
+        item: item("sysctl", key),
         probe: format!("probe_sysctl {arguments}"),
         act: Act::Call(format!("act_sysctl {arguments}")),
         timeout: SHORT,

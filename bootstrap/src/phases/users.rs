@@ -2,7 +2,7 @@
 
 use pool_inventory::{Name, desired::UserSpec};
 
-use super::SHORT;
+use super::{SHORT, item};
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -23,7 +23,7 @@ fn account(name: &Name, user: &UserSpec) -> Command {
     let groups: Vec<String> = user.groups.iter().map(|group| quote(group)).collect();
     let arguments = [quote(name), quote(shell)].into_iter().chain(groups).collect::<Vec<_>>().join(" ");
     Command {
-        item: format!("user {name}").into(),
+        item: item("user", name),
         probe: format!("probe_user {arguments}"),
         act: Act::Call(format!("act_user {arguments}")),
         timeout: SHORT,
@@ -40,7 +40,7 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
     let digest = if content.is_empty() { "-".into() } else { sha256(&content) };
     let bare = content.is_empty();
     Command {
-        item: format!("authorized-keys {name}").into(),
+        item: item("authorized-keys", name),
         probe: format!("probe_keys {} {digest}", quote(name)),
         act: Act::Keys { user: name.as_str().into(), content: content.into() },
         timeout: SHORT,
@@ -53,7 +53,7 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
 fn sudo(name: &Name, user: &UserSpec) -> Command {
     let arguments = format!("{} {}", quote(name), u8::from(user.sudo));
     Command {
-        item: format!("sudo {name}").into(),
+        item: item("sudo", name),
         probe: format!("probe_sudo {arguments}"),
         act: Act::Call(format!("act_sudo {arguments}")),
         timeout: SHORT,

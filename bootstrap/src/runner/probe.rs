@@ -59,12 +59,12 @@ impl Finding {
             (State::Differs(why), ..) if why.starts_with("content") => format!("{why} differs, and is not shown"),
             (State::Differs(why), ..) => why.clone(),
         };
-        Some(Drift { item: clean::line(command.item.as_bytes()).into(), detail: detail.into() })
+        Some(Drift { item: command.item.clone(), detail: detail.into() })
     }
 
     pub(super) fn refusal(&self, command: &Command, facts: &Facts) -> Option<Refusal> {
         let why = self.denied.as_ref().filter(|_| !self.holds())?;
-        let item = clean::line(command.item.as_bytes()).into();
+        let item = command.item.clone();
         Some(Refusal::Denied { item, why: why.as_str().into(), unprivileged: !facts.can_root() })
     }
 }

@@ -1,12 +1,12 @@
 //! Sessions for people: a shell with a terminal, or a command whose output is streamed.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::time::timeout;
 
 use super::{SshError, SshLink};
-use crate::link::Exit;
+use crate::link::{Exit, LinkError};
 
 /// A terminal for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,15 @@ pub struct SessionReader {
 pub struct SessionWriter {
     write: ChannelWriteHalf<Msg>,
     at: pool_inventory::Text,
+}
+
+/// Which output of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
 }
 
 /// Something that comes from the host.
@@ -93,21 +102,67 @@ impl SshLink {
             writer: SessionWriter { write, at: self.at.clone() },
         })
     }
+
+    /// Runs `command` without input; `on` gets its output as it comes.
+    ///
+    /// After `limit` the session is closed and [`LinkError::Silent`] returned. The limit is for all of it, not for a silence.
+    pub async fn exec(
+        &self,
+        command: &str,
+        limit: Duration,
+        on: &mut (dyn FnMut(Stream, &[u8]) + Send),
+    ) -> Result<Exit, LinkError> {
+        let mut session = self.open(Some(command), None).await?;
+        session.writer.end().await?;
+        let until = tokio::time::Instant::now() + limit;
+        loop {
+            // What a command started may hold its output open after it ended.
+            let until = if session.reader.exit == Exit::default() { until } else { until.min(soon()) };
+            match tokio::time::timeout_at(until, session.reader.step()).await {
+                Ok(Some(Event::Out(bytes))) => on(Stream::Out, &bytes),
+                Ok(Some(Event::Err(bytes))) => on(Stream::Err, &bytes),
+                Ok(Some(Event::End(exit))) if exit == Exit::default() => {
+                    return Err(SshError::Closed { at: self.at.clone(), source: None }.into());
+                }
+                Ok(Some(Event::End(exit))) => return Ok(exit),
+                Ok(None) => {}
+                Err(_) => {
+                    let _ = timeout(Duration::from_secs(1), session.writer.close()).await;
+                    return match session.reader.exit {
+                        exit if exit != Exit::default() => Ok(exit),
+                        _ => Err(LinkError::Silent { at: self.at.clone(), after: limit }),
+                    };
+                }
+            }
+        }
+    }
+}
+
+fn soon() -> tokio::time::Instant {
+    tokio::time::Instant::now() + Duration::from_secs(2)
 }
 
 impl SessionReader {
     /// What comes next. Safe to cancel: nothing is lost when this is dropped while it waits.
     pub async fn next(&mut self) -> Event {
         loop {
-            match self.read.wait().await {
-                Some(ChannelMsg::Data { data }) => return Event::Out(data.to_vec()),
-                Some(ChannelMsg::ExtendedData { data, .. }) => return Event::Err(data.to_vec()),
-                Some(ChannelMsg::ExitStatus { exit_status }) => self.exit.status = Some(exit_status),
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => self.exit.signal = Some(signal(&signal_name)),
-                Some(ChannelMsg::Close) | None => return Event::End(self.exit.clone()),
-                Some(_) => {}
+            if let Some(event) = self.step().await {
+                return event;
             }
         }
+    }
+
+    /// One message, which is an event or not.
+    async fn step(&mut self) -> Option<Event> {
+        match self.read.wait().await {
+            Some(ChannelMsg::Data { data }) => return Some(Event::Out(data.to_vec())),
+            Some(ChannelMsg::ExtendedData { data, .. }) => return Some(Event::Err(data.to_vec())),
+            Some(ChannelMsg::ExitStatus { exit_status }) => self.exit.status = Some(exit_status),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => self.exit.signal = Some(signal(&signal_name)),
+            Some(ChannelMsg::Close) | None => return Some(Event::End(self.exit.clone())),
+            Some(_) => {}
+        }
+        None
     }
 }
 

@@ -49,7 +49,10 @@ async fn connect_depth(
     deadlines: Deadlines,
     depth: usize,
 ) -> Result<SshLink, SshError> {
-    let at: Text = format!("{}:{}", endpoint.host, endpoint.port).into();
+    let at: Text = match &*endpoint.host {
+        host if host.contains(':') => format!("[{host}]:{}", endpoint.port).into(),
+        host => format!("{host}:{}", endpoint.port).into(),
+    };
     if depth > MAX_JUMPS {
         return Err(SshError::TooManyJumps { at, max: MAX_JUMPS });
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use pool_inventory::{Text, desired::Trust, object::Endpoint};
 
-pub use channel::{Event, Pty, Session, SessionReader, SessionWriter};
+pub use channel::{Event, Pty, Session, SessionReader, SessionWriter, Stream};
 pub use connect::connect;
 pub use error::SshError;
 pub use hostkey::fingerprint;

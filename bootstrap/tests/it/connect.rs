@@ -2,8 +2,9 @@ use std::{process::Command, time::Duration};
 
 use pool_bootstrap::{
     keys,
+    link::LinkError,
     runner::read_facts,
-    ssh::{self, Agent, Deadlines, Event, Login, Pty, SshError, connect},
+    ssh::{self, Agent, Deadlines, Event, Login, Pty, SshError, Stream, connect},
 };
 use pool_inventory::{desired::Trust, object::Endpoint};
 
@@ -189,4 +190,21 @@ async fn many_commands_run_at_once_on_one_connection() {
         assert!(text.contains(&format!("out {n}")) && text.contains(&format!("err {n}")), "{text}");
     }
     assert_eq!(link.sessions(), 3);
+}
+
+#[tokio::test]
+async fn a_command_is_run_with_its_output_as_it_comes_and_within_its_limit() {
+    let bed = Bed::start();
+    let link = bed.link().await;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut on = |stream, bytes: &[u8]| match stream {
+        Stream::Out => out.extend_from_slice(bytes),
+        Stream::Err => err.extend_from_slice(bytes),
+    };
+    let exit = link.exec("echo a; echo b >&2; cat; sleep 8 & exit 4", QUICK.login, &mut on).await.unwrap();
+    assert_eq!((exit.status, out.as_slice(), err.as_slice()), (Some(4), &b"a\n"[..], &b"b\n"[..]));
+    let error = link.exec("while :; do echo x; done", Duration::from_millis(300), &mut |_, _| ()).await.unwrap_err();
+    assert!(matches!(error, LinkError::Silent { .. }), "{error:?}");
+    let killed = link.exec("kill -9 $$", QUICK.login, &mut |_, _| ()).await.unwrap();
+    assert_eq!(killed.to_string(), "killed by SIGKILL");
 }

@@ -2,8 +2,12 @@
 //!
 //! No I/O, no clock, no randomness but the seed. The same input gives the same bytes.
 
+mod error;
 pub mod input;
+mod make;
 pub mod plan;
 
+pub use error::PlanError;
 pub use input::{PlanInput, Scope};
+pub use make::plan;
 pub use plan::{Action, Plan, Reason, Step, StepId};

@@ -26,7 +26,7 @@ pub struct Plan {
     pub environment: Name,
     /// The state that it was made from.
     pub lineage: Lineage,
-    /// Serial of each recorded object that it depends on; 0: it must not be recorded.
+    /// Serial of each recorded object that it depends on, of its highest generation; 0: it must not be recorded.
     pub reads: BTreeMap<Address, u64>,
     /// What was asked for.
     pub scope: Scope,
@@ -136,6 +136,9 @@ pub enum Action {
         /// The row as it shall be; its serial is ignored.
         to: Box<Recorded>,
     },
+    /// Do nothing but wait for its `needs`: the hosts that the templates of a pool mention. One such step stands
+    /// between n new hosts and m bootstraps, so that a plan has n + m edges and not n × m. Its address is the pool's.
+    Gather,
     /// Do on a host what its pool asks for.
     Bootstrap {
         /// Digest that will be recorded when it is done; none: values of it are known only after other steps.
@@ -173,6 +176,7 @@ impl Action {
             Action::Release => "release",
             Action::Forget => "forget",
             Action::Record { .. } => "record",
+            Action::Gather => "gather",
             Action::Bootstrap { .. } => "bootstrap",
         }
     }
@@ -293,6 +297,21 @@ pub enum Why {
         /// Size wanted.
         to: Bytes,
     },
+    /// A volume would have to move to another backend, or be made anew and lose its data. Makes `plan` exit with 5.
+    CannotMove {
+        /// The fields that cannot change where it stands.
+        fields: Vec<FieldChange>,
+    },
+    /// The provider reports it broken, and replacing it would lose data. Makes `plan` exit with 5.
+    Broken {
+        /// The provider's words.
+        detail: Text,
+    },
+    /// A declared `moved:` names a source that is not recorded.
+    NothingToMove {
+        /// The address before.
+        from: Address,
+    },
     /// The host did not answer, so nothing is known of what is on it.
     Unreachable {
         /// Why.
@@ -307,7 +326,13 @@ impl Why {
     pub fn blocks(&self) -> bool {
         matches!(
             self,
-            Why::NoPlace { .. } | Why::Quota { .. } | Why::NoBackend { .. } | Why::Lacks { .. } | Why::Shrink { .. }
+            Why::NoPlace { .. }
+                | Why::Quota { .. }
+                | Why::NoBackend { .. }
+                | Why::Lacks { .. }
+                | Why::Shrink { .. }
+                | Why::CannotMove { .. }
+                | Why::Broken { .. }
         )
     }
 }
@@ -315,17 +340,22 @@ impl Why {
 /// Placement of a group of hosts with identical wishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its pool.
+    /// Its pool. A pool whose hosts have volumes, or are put at several providers, has a group per zone or provider,
+    /// so that each alternative of a group will do for each of its hosts.
     pub pool: Name,
     /// Hosts of it.
     pub hosts: Vec<Text>,
-    /// Candidates that fit, best first, with the score that ordered them.
+    /// Candidates that fit, best first, at most [`MAX_CANDIDATES`]; those that were taken always stand here.
     pub candidates: Vec<Candidate>,
-    /// Candidates that do not fit.
+    /// Candidates that do not fit; they stand in the first group of a pool, and in each group that got no place.
     pub refusals: Vec<Refusal>,
-    /// Replacements on a definitive stock-out, best first, at most [`MAX_ALTERNATIVES`].
+    /// Replacements on a definitive stock-out, best first, at most [`MAX_ALTERNATIVES`], all at the provider of the
+    /// steps that refer to the group. Their prices stand in `candidates`.
     pub alternatives: Vec<Spec>,
 }
+
+/// Most candidates that a group lists: enough to see why the first was taken; a cloud has thousands.
+pub const MAX_CANDIDATES: usize = 64;
 
 /// Most alternatives that a group carries (law 2).
 pub const MAX_ALTERNATIVES: usize = 8;
@@ -382,7 +412,8 @@ pub struct Demand {
     pub account: Text,
     /// How much: a count, bytes, or millionths of money per hour.
     pub amount: u64,
-    /// The limit of the account.
+    /// The limit of the account, less what others than this state use of it: what the state's own records charge,
+    /// and this amount, must stay below it.
     pub limit: u64,
 }
 

@@ -1,0 +1,349 @@
+//! The places where a host of a pool may be: one set of rules, computed once for all hosts with the same wish.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{
+    Address, Name, Text,
+    desired::{BootstrapSpec, Optimize, PlacePattern, PoolSpec, Size, Spread},
+    market::{Feature, Market, Offering},
+    names::wildcard,
+    object::{HostSpec, Spec},
+};
+
+use super::{
+    ledger::{Charges, Ledger},
+    tiers::Tiers,
+};
+use crate::{
+    error::PlanError,
+    input::{PlanInput, access},
+    plan::Refusal,
+};
+
+/// How long a remembered stock-out keeps a place from being tried again: clouds refill within minutes, and a plan that
+/// tries a dry place costs a failed call and a wait.
+pub(crate) const STOCK_OUT_SECONDS: i64 = 600;
+
+/// Login name that providers set up where no `ssh:` says otherwise.
+pub(crate) const DEFAULT_USER: &str = "root";
+
+/// A place and machine size that satisfies every static rule.
+pub(crate) struct Spot<'a> {
+    pub provider: &'a Name,
+    pub offering: &'a Offering,
+    /// Index of the provider and of the offering in its market: the key of its stock.
+    pub stock: (u32, u32),
+    pub rank: u32,
+    /// What a host has there: all of the offering, or the wished size where offerings are elastic.
+    pub size: Size,
+    pub image: Text,
+    pub user: Text,
+    /// What hosts are counted by for spreading.
+    pub domain: u32,
+    pub charges: Charges,
+}
+
+/// All places for one wish, best first.
+pub(crate) struct Family<'a> {
+    pub spots: Vec<Spot<'a>>,
+    pub refusals: Vec<Refusal>,
+    /// Providers, regions and zones that hosts are spread over.
+    pub domains: BTreeMap<(Text, Text, Text), u32>,
+}
+
+/// What a pool's bootstrap and network need a provider to be able to do.
+pub(crate) fn features(bootstrap: &BootstrapSpec, network: bool) -> BTreeSet<Feature> {
+    let owned = |owner: &Option<Text>, group: &Option<Text>| owner.is_some() || group.is_some();
+    let owners = bootstrap.files.values().any(|f| owned(&f.owner, &f.group))
+        || bootstrap.directories.values().any(|d| owned(&d.owner, &d.group));
+    let needs = [
+        (Feature::Packages, !bootstrap.packages.is_empty()),
+        (Feature::Users, !bootstrap.users.is_empty()),
+        (Feature::Services, !bootstrap.services.is_empty()),
+        (Feature::Sysctl, !bootstrap.sysctl.is_empty()),
+        (Feature::Owners, owners),
+        (Feature::Networks, network),
+    ];
+    needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature).collect()
+}
+
+/// The position in `on` of the first pattern that allows the place; 0 where every place is allowed.
+pub(crate) fn rank(on: &[PlacePattern], provider: &str, region: &str, zone: &str) -> Option<u32> {
+    if on.is_empty() {
+        return Some(0);
+    }
+    let allows = |pattern: &PlacePattern| {
+        let mut parts = pattern.0.split('/');
+        let fits = |part: Option<&str>, text: &str| part.is_none_or(|p| wildcard(p, text));
+        fits(parts.next(), provider) && fits(parts.next(), region) && fits(parts.next(), zone)
+    };
+    on.iter().position(allows).and_then(|at| u32::try_from(at).ok())
+}
+
+/// Whether `on` allows some place of the provider.
+pub(crate) fn allows_provider(on: &[PlacePattern], provider: &str) -> bool {
+    let first = |pattern: &PlacePattern| wildcard(pattern.0.split('/').next().unwrap_or(""), provider);
+    on.is_empty() || on.iter().any(first)
+}
+
+/// Why `has` is not enough for `wanted`.
+pub(crate) fn too_small(has: &Size, wanted: &Size) -> Option<Text> {
+    let text = if has.vcpus < wanted.vcpus {
+        format!("{} vCPU < {} vCPU", has.vcpus, wanted.vcpus)
+    } else if has.memory < wanted.memory {
+        format!("{} memory < {}", has.memory, wanted.memory)
+    } else if has.disk < wanted.disk {
+        format!("{} disk < {}", has.disk, wanted.disk)
+    } else {
+        return None;
+    };
+    Some(text.into())
+}
+
+/// What a family is built with.
+pub(crate) struct Builder<'p, 'a> {
+    pub input: &'a PlanInput,
+    pub ledger: &'p Ledger,
+    pub tiers: &'p mut Tiers<'a>,
+    pub pool: &'p Name,
+    pub spec: &'a PoolSpec,
+}
+
+impl<'a> Builder<'_, 'a> {
+    /// Looks at every offering of every provider.
+    pub(crate) fn build(mut self) -> Result<Family<'a>, PlanError> {
+        let mut family = Family { spots: Vec::new(), refusals: Vec::new(), domains: BTreeMap::new() };
+        for (index, provider) in (0..).zip(self.input.desired.providers.keys()) {
+            match self.provider(provider) {
+                Ok((market, image)) => self.zones(&mut family, index, provider, market, &image)?,
+                Err(why) => family.refusals.push(Refusal { candidate: provider.as_str().into(), why }),
+            }
+        }
+        let seed = self.input.seed;
+        let key = |spot: &Spot<'a>| {
+            let (rank, price) = (i64::from(spot.rank), spot.offering.price.0);
+            let first = match self.spec.place.optimize {
+                Optimize::Prefer => (rank, price),
+                Optimize::Cost => (price, rank),
+            };
+            (first, tie(seed, spot))
+        };
+        family.spots.sort_by_cached_key(key);
+        Ok(family)
+    }
+
+    /// The rules that a provider passes or fails as a whole.
+    fn provider(&self, provider: &Name) -> Result<(&'a Market, Text), Text> {
+        if !allows_provider(&self.spec.place.on, provider) {
+            return Err("not in place.on".into());
+        }
+        let capabilities = self.input.capabilities.get(provider).ok_or("not known")?;
+        if !capabilities.creates {
+            return Err("only takes hosts that exist".into());
+        }
+        let market = self.input.markets.get(provider).filter(|_| self.input.seen.providers.contains_key(provider));
+        let market = market.ok_or("was not reached")?;
+        let image = self.image(provider, market)?;
+        if let Some(network) = &self.spec.network
+            && !self.input.desired.networks.get(network).is_some_and(|n| n.on.contains(provider))
+        {
+            return Err(format!("network {network} is not on it").into());
+        }
+        let lacking = lacking(&features(&self.spec.bootstrap, self.spec.network.is_some()), &capabilities.features);
+        if !lacking.is_empty() {
+            let words: Vec<&str> = lacking.iter().map(|feature| feature.describe()).collect();
+            return Err(format!("cannot do {}", words.join(", ")).into());
+        }
+        Ok((market, image))
+    }
+
+    fn image(&self, provider: &Name, market: &Market) -> Result<Text, Text> {
+        image_of(self.input, self.spec, provider, market)
+    }
+
+    fn zones(
+        &mut self,
+        family: &mut Family<'a>,
+        index: u32,
+        provider: &'a Name,
+        market: &'a Market,
+        image: &Text,
+    ) -> Result<(), PlanError> {
+        let user = login(self.input, self.pool, provider);
+        let mut places: BTreeMap<(&Text, &Text), Option<u32>> = BTreeMap::new();
+        let mut dry: BTreeMap<(&Text, Text), usize> = BTreeMap::new();
+        for (at, offering) in (0..).zip(&market.offerings) {
+            let place = (&offering.region, &offering.zone);
+            let rank = match places.get(&place) {
+                Some(known) => *known,
+                None => {
+                    let found = self.place(family, provider, place)?;
+                    places.insert(place, found);
+                    found
+                }
+            };
+            let Some(rank) = rank else { continue };
+            let (size, small) = self.size(offering);
+            if let Some(why) = small {
+                *dry.entry((&offering.name, why)).or_default() += 1;
+                continue;
+            }
+            if let Some(why) = self.stock(provider, offering) {
+                let candidate = format!("{provider}/{}/{}", offering.zone, offering.name).into();
+                family.refusals.push(Refusal { candidate, why });
+                continue;
+            }
+            let spot = Spot {
+                provider,
+                offering,
+                stock: (index, at),
+                rank,
+                size,
+                image: image.clone(),
+                user: user.clone(),
+                domain: domain(family, self.spec.place.spread, provider, offering),
+                charges: Charges::new(),
+            };
+            let spec = Spec::Host(spot.host(self.spec, &Vec::new()));
+            let charges = self.ledger.price_of(&spec, &self.spec.tenant, provider, offering.price, false);
+            family.spots.push(Spot { charges, ..spot });
+        }
+        // The same offering is too small in every zone: say it once.
+        for ((name, why), _) in dry {
+            family.refusals.push(Refusal { candidate: format!("{provider}/*/{name}").into(), why });
+        }
+        Ok(())
+    }
+
+    /// The rules that a zone passes or fails; its rank in `on`.
+    fn place(
+        &mut self,
+        family: &mut Family<'a>,
+        provider: &'a Name,
+        (region, zone): (&'a Text, &'a Text),
+    ) -> Result<Option<u32>, PlanError> {
+        let candidate = || Text::from(format!("{provider}/{zone}"));
+        let Some(rank) = rank(&self.spec.place.on, provider, region, zone) else {
+            family.refusals.push(Refusal { candidate: candidate(), why: "not in place.on".into() });
+            return Ok(None);
+        };
+        for volume in self.spec.volumes.values() {
+            let tier = tier_of(self.input, self.pool, &volume.tier)?;
+            let serving = self.tiers.serving(self.input, provider, zone, &volume.tier, tier);
+            if serving.offers.is_empty() {
+                let why = no_backend(&volume.tier, &serving.refusals);
+                family.refusals.push(Refusal { candidate: candidate(), why });
+                return Ok(None);
+            }
+        }
+        Ok(Some(rank))
+    }
+
+    /// What a host has there, and why that is not enough.
+    fn size(&self, offering: &Offering) -> (Size, Option<Text>) {
+        match &self.spec.size {
+            None => (offering.size, None),
+            Some(wanted) => {
+                let size = if offering.elastic { *wanted } else { offering.size };
+                (size, too_small(&offering.size, wanted))
+            }
+        }
+    }
+
+    fn stock(&self, provider: &Name, offering: &Offering) -> Option<Text> {
+        if offering.stock == Some(0) {
+            return Some("none left".into());
+        }
+        remembered(self.input, provider, offering)
+    }
+}
+
+/// Why a place is not tried because of an earlier stock-out.
+pub(crate) fn remembered(input: &PlanInput, provider: &Name, offering: &Offering) -> Option<Text> {
+    if input.stock_outs.is_empty() {
+        return None;
+    }
+    let key = format!("{provider}/{}/{}", offering.zone, offering.name);
+    let ago = input.now.saturating_sub(*input.stock_outs.get(&*key)?);
+    (ago < STOCK_OUT_SECONDS).then(|| format!("was sold out {ago} s ago").into())
+}
+
+/// What the provider calls the pool's image.
+pub(crate) fn image_of(input: &PlanInput, spec: &PoolSpec, provider: &Name, market: &Market) -> Result<Text, Text> {
+    let Some(image) = &spec.image else { return Err("the pool has no image".into()) };
+    let name = input.desired.images.get(image).and_then(|images| images.get(provider));
+    let name = name.ok_or_else(|| format!("image {image} has no entry for it"))?;
+    if market.images.contains(name) { Ok(name.clone()) } else { Err(format!("has no image {name}").into()) }
+}
+
+/// The login name that hosts of a pool get at a provider.
+pub(crate) fn login(input: &PlanInput, pool: &str, provider: &str) -> Text {
+    access(&input.desired, pool, "", provider).map_or_else(|| DEFAULT_USER.into(), |access| access.user.clone())
+}
+
+/// The features that are needed and not there.
+pub(crate) fn lacking(needed: &BTreeSet<Feature>, there: &BTreeSet<Feature>) -> Vec<Feature> {
+    needed.difference(there).copied().collect()
+}
+
+pub(crate) fn tier_of<'a>(
+    input: &'a PlanInput,
+    pool: &Name,
+    tier: &Name,
+) -> Result<&'a pool_inventory::desired::TierSpec, PlanError> {
+    let missing = || PlanError::Undeclared { address: Address::pool(pool), kind: "tier", name: tier.clone() };
+    input.desired.tiers.get(tier).ok_or_else(missing)
+}
+
+/// A zone's refusal for want of a backend.
+pub(crate) fn no_backend(tier: &Name, refusals: &[Refusal]) -> Text {
+    let each: Vec<String> = refusals.iter().map(|r| format!("{} {}", r.candidate, r.why)).collect();
+    match each.is_empty() {
+        true => format!("no backend for tier {tier}").into(),
+        false => format!("no backend for tier {tier}: {}", each.join("; ")).into(),
+    }
+}
+
+fn domain(family: &mut Family<'_>, spread: Option<Spread>, provider: &Name, offering: &Offering) -> u32 {
+    let key = domain_key(spread, provider, &offering.region, &offering.zone);
+    let next = u32::try_from(family.domains.len()).unwrap_or(u32::MAX);
+    *family.domains.entry(key).or_insert(next)
+}
+
+/// What a host at this place is counted by.
+pub(crate) fn domain_key(spread: Option<Spread>, provider: &str, region: &Text, zone: &Text) -> (Text, Text, Text) {
+    let none = || Text::from("");
+    match spread {
+        None => (none(), none(), none()),
+        Some(Spread::Provider) => (provider.into(), none(), none()),
+        Some(Spread::Region) => (provider.into(), region.clone(), none()),
+        Some(Spread::Zone) => (provider.into(), region.clone(), zone.clone()),
+    }
+}
+
+/// Breaks ties: the same for the same seed, whatever else is on offer; then by name.
+fn tie(seed: u64, spot: &Spot<'_>) -> ([u8; 8], Text) {
+    let name = format!("{}/{}/{}/{}", spot.provider, spot.offering.region, spot.offering.zone, spot.offering.name);
+    let hash = blake3::Hasher::new().update(&seed.to_le_bytes()).update(name.as_bytes()).finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_bytes()[..8]);
+    (first, name.into())
+}
+
+impl Spot<'_> {
+    /// The host that would stand here.
+    pub(crate) fn host(&self, spec: &PoolSpec, keys: &[Text]) -> HostSpec {
+        HostSpec {
+            offering: self.offering.name.clone(),
+            region: self.offering.region.clone(),
+            zone: self.offering.zone.clone(),
+            size: self.size,
+            image: self.image.clone(),
+            network: spec.network.clone(),
+            tags: spec.labels.clone(),
+            user: self.user.clone(),
+            authorized_keys: keys.to_vec(),
+            at: None,
+        }
+    }
+}

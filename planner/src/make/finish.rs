@@ -1,0 +1,195 @@
+//! From drafts to a plan: order, serials, demand, cost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{Address, Kind, Money, Name, Text, object::Spec};
+
+use super::{Planner, draft::DraftId, order::order};
+use crate::{
+    error::PlanError,
+    input::access,
+    plan::{Action, CostChange, PLAN_VERSION, Plan, PoolBootstrap, Step},
+};
+
+impl Planner<'_> {
+    /// Puts everything together.
+    pub(crate) fn finish(mut self) -> Result<Plan, PlanError> {
+        self.outlive();
+        let groups = self.finish_groups();
+        let drafts = std::mem::take(&mut self.drafts.0);
+        let steps = order(drafts)?;
+        let bootstraps = self.pool_bootstraps(&steps);
+        let mut declined = std::mem::take(&mut self.declined);
+        declined.sort_by(|a, b| a.address.cmp(&b.address));
+        declined.dedup();
+        let touched: BTreeSet<&Address> =
+            steps.iter().map(|step| &step.address).chain(declined.iter().map(|d| &d.address)).collect();
+        let unchanged = self.count_unchanged(&touched);
+        let desired = &self.input.desired;
+        let used: BTreeSet<&Name> = steps.iter().map(|step| &step.provider).collect();
+        let spec = |name: &Name| Some((name.clone(), desired.providers.get(name)?.clone()));
+        let backends: BTreeSet<&Text> = steps.iter().filter_map(|step| self.backend(step)).collect();
+        let backend = |name: &&Text| Some((Name::new(name).ok()?, desired.backends.get(&***name)?.clone()));
+        Ok(Plan {
+            version: PLAN_VERSION,
+            inventory: desired.inventory.clone(),
+            environment: desired.environment.clone(),
+            lineage: self.input.lineage.clone(),
+            reads: self.reads(&steps, &bootstraps),
+            scope: self.input.scope.clone(),
+            providers: used.iter().filter_map(|name| spec(name)).collect(),
+            backends: backends.iter().filter_map(backend).collect(),
+            demand: self.ledger.demand(),
+            cost: self.cost(&steps),
+            steps,
+            groups,
+            declined,
+            bootstraps,
+            unchanged,
+        })
+    }
+
+    /// What a record says must outlive it is deleted after it.
+    fn outlive(&mut self) {
+        let goes = |action: &Action| matches!(action, Action::Delete | Action::Release | Action::Forget);
+        let going = self.drafts.0.iter().zip(0..).filter(|(draft, _)| goes(&draft.action));
+        let going: Vec<(Address, u32, DraftId)> =
+            going.map(|(draft, id)| (draft.address.clone(), draft.generation, DraftId(id))).collect();
+        let by_address: BTreeMap<&Address, Vec<DraftId>> =
+            going.iter().fold(BTreeMap::new(), |mut map: BTreeMap<&Address, Vec<DraftId>>, (address, _, id)| {
+                map.entry(address).or_default().push(*id);
+                map
+            });
+        for (address, generation, id) in &going {
+            let rows = self.world.of(address);
+            let Some(row) = self.world.rows[rows].iter().find(|row| row.now.generation == *generation) else {
+                continue;
+            };
+            for later in row.now.needs.iter().filter_map(|need| by_address.get(need)).flatten() {
+                self.drafts.needs(*later, [*id]);
+            }
+        }
+    }
+
+    fn count_unchanged(&self, touched: &BTreeSet<&Address>) -> usize {
+        let mut count = 0;
+        let mut last: Option<&Address> = None;
+        for row in &self.world.rows {
+            let address = &row.now.address;
+            if last != Some(address) && !touched.contains(address) {
+                count += 1;
+            }
+            last = Some(address);
+        }
+        count
+    }
+
+    /// The backend whose declaration a step needs.
+    fn backend<'s>(&'s self, step: &'s Step) -> Option<&'s Text> {
+        let spec = match &step.action {
+            Action::Create { spec, .. } => spec,
+            Action::Update { to, .. } | Action::Attach { to } | Action::Detach { to } => to,
+            _ => {
+                let rows = self.world.of(&step.address);
+                let row = self.world.rows[rows].iter().find(|row| row.now.generation == step.generation);
+                &row?.now.spec
+            }
+        };
+        spec.volume().map(|volume| &volume.backend)
+    }
+
+    /// Serials of all that the steps touch or look at.
+    fn reads(&self, steps: &[Step], bootstraps: &BTreeMap<Name, PoolBootstrap>) -> BTreeMap<Address, u64> {
+        let mut wanted: BTreeSet<Address> = BTreeSet::new();
+        for step in steps {
+            if step.address.kind != Kind::Pool {
+                wanted.insert(step.address.clone());
+            }
+            if let crate::plan::Reason::Moved { from } = &step.reason {
+                wanted.insert(from.clone());
+            }
+            match &step.action {
+                Action::Attach { to } => {
+                    let host = to.volume().and_then(|volume| volume.attached.as_ref());
+                    wanted.extend(host.map(|attached| attached.host.clone()));
+                }
+                Action::Create { spec: Spec::Host(host), .. } => {
+                    wanted.extend(host.network.as_ref().map(|network| Address::network(network)));
+                }
+                _ => {}
+            }
+        }
+        let mentioned = bootstraps.values().flat_map(|pool| pool.hosts.values()).flatten();
+        wanted.extend(mentioned.map(|host| Address::host(&host.name)));
+        let recorded = &self.input.recorded;
+        let serial = |address: Address| {
+            let end = recorded.partition_point(|row| row.address <= address);
+            let newest = end.checked_sub(1).map(|at| &recorded[at]).filter(|row| row.address == address);
+            let serial = newest.map_or(0, |row| row.serial);
+            (address, serial)
+        };
+        wanted.into_iter().map(serial).collect()
+    }
+
+    fn pool_bootstraps(&self, steps: &[Step]) -> BTreeMap<Name, PoolBootstrap> {
+        let boots = steps.iter().filter(|step| matches!(step.action, Action::Bootstrap { .. }));
+        let hosts: BTreeMap<&Address, &Name> = boots.map(|step| (&step.address, &step.provider)).collect();
+        let mut out = BTreeMap::new();
+        if hosts.is_empty() {
+            return out;
+        }
+        for pool in &self.pools {
+            let (Some(name), Some(decl)) = (&pool.name, pool.decl) else { continue };
+            let mut ways = BTreeMap::new();
+            let mut due = false;
+            for host in &pool.hosts {
+                let Some(provider) = hosts.get(&host.address) else { continue };
+                due = true;
+                if let Some(access) = access(&self.input.desired, name, &host.address.name, provider) {
+                    ways.insert(host.address.name.clone(), access.clone());
+                }
+            }
+            if !due {
+                continue;
+            }
+            let index = |name: &Name| self.pools.iter().position(|pool| pool.name.as_ref() == Some(name));
+            let mentioned = decl.bootstrap.pools().into_iter();
+            let known = mentioned.filter_map(|name| index(&name).map(|at| (name, self.known(at)))).collect();
+            let bootstrap = PoolBootstrap {
+                spec: decl.bootstrap.clone(),
+                variables: self.input.desired.variables.clone(),
+                labels: decl.labels.clone(),
+                tenant: decl.tenant.clone(),
+                hosts: known,
+                access: ways,
+            };
+            out.insert(name.clone(), bootstrap);
+        }
+        out
+    }
+
+    /// What all costs before and after.
+    fn cost(&self, steps: &[Step]) -> CostChange {
+        let before: Money = self.input.recorded.iter().map(|row| row.price).sum();
+        let mut after = before;
+        let price = |step: &Step| {
+            let rows = self.world.of(&step.address);
+            let row = self.world.rows[rows].iter().find(|row| row.now.generation == step.generation)?;
+            row.was.map(|was| was.price)
+        };
+        let mut recorded: BTreeMap<(&Address, u32), Money> = BTreeMap::new();
+        for step in steps {
+            let key = (&step.address, step.generation);
+            let was = recorded.get(&key).copied().or_else(|| price(step)).unwrap_or(Money::ZERO);
+            let now = match &step.action {
+                Action::Create { record, .. } | Action::Adopt { record, .. } => record.price,
+                Action::Record { to } => to.price,
+                Action::Delete | Action::Release | Action::Forget => Money::ZERO,
+                _ => continue,
+            };
+            after = after + now - was;
+            recorded.insert(key, now);
+        }
+        CostChange { before, after }
+    }
+}

@@ -1,0 +1,266 @@
+//! Places of a pool, and the groups that tell why its hosts are where they are.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use pool_inventory::{Name, Text, object::Spec};
+
+use super::{
+    Fate, HostId, Planner,
+    family::{Builder, Family, domain_key, features},
+    ledger::amount_in,
+    seats::{Fresh, Room, Session, Space},
+};
+use crate::{
+    error::PlanError,
+    plan::{Candidate, Group, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, Refusal},
+};
+
+/// Provider and zone of volumes that a host must follow.
+pub(crate) type Pin = (Name, Text);
+
+/// Region and zone, for pools whose hosts cannot leave their zone.
+type Corner = Option<(Text, Text)>;
+
+/// The places of one pool.
+pub(crate) struct Places<'a> {
+    pub family: Rc<Family<'a>>,
+    pub session: Session,
+    groups: BTreeMap<(Name, Corner), GroupId>,
+    failed: BTreeMap<Option<Pin>, GroupId>,
+}
+
+/// A group while it is filled.
+pub(crate) struct GroupDraft<'a> {
+    pool: usize,
+    family: Option<Rc<Family<'a>>>,
+    /// Where its hosts are; none: nowhere.
+    at: Option<(Name, Corner)>,
+    hosts: Vec<Text>,
+    /// Spot → hosts there.
+    taken: BTreeMap<usize, u32>,
+    refusals: Vec<Refusal>,
+}
+
+impl<'a> Planner<'a> {
+    /// All places for hosts of a pool.
+    pub(crate) fn family(&mut self, pool: usize) -> Result<Rc<Family<'a>>, PlanError> {
+        let (Some(name), Some(spec)) = (self.pools[pool].name.clone(), self.pools[pool].decl) else {
+            return Ok(Rc::new(Family { spots: Vec::new(), refusals: Vec::new(), domains: BTreeMap::new() }));
+        };
+        let tiers: Vec<&Name> = spec.volumes.values().map(|volume| &volume.tier).collect();
+        let needed = features(&spec.bootstrap, spec.network.is_some());
+        let wish = (&spec.tenant, &spec.size, &spec.image, &spec.network, &spec.place, needed, tiers, &spec.ssh);
+        let key = serde_json::to_vec(&wish).expect("a wish has only string keys and finite numbers");
+        if let Some(known) = self.families.get(&key) {
+            return Ok(Rc::clone(known));
+        }
+        let builder = Builder { input: self.input, ledger: &self.ledger, tiers: &mut self.tiers, pool: &name, spec };
+        let family = Rc::new(builder.build()?);
+        self.families.insert(key, Rc::clone(&family));
+        Ok(family)
+    }
+
+    /// Gets ready to place hosts of a pool; hosts that stay count for spreading.
+    pub(crate) fn open_places(&mut self, pool: usize) -> Result<(), PlanError> {
+        if self.places.contains_key(&pool) {
+            return Ok(());
+        }
+        let family = self.family(pool)?;
+        let spread = self.pools[pool].decl.and_then(|decl| decl.place.spread);
+        let mut present = Vec::new();
+        for (host, state) in self.states[pool].iter().enumerate() {
+            if !state.present || state.remade || matches!(state.fate, Fate::Replace(_)) {
+                continue;
+            }
+            let Some(row) = self.newest(pool, host) else { continue };
+            let now = &self.world.rows[row].now;
+            if let Spec::Host(spec) = &now.spec {
+                let key = domain_key(spread, &now.provider, &spec.region, &spec.zone);
+                present.extend(family.domains.get(&key));
+            }
+        }
+        let session = Session::new(&family, spread.is_some(), present.into_iter());
+        let places = Places { family, session, groups: BTreeMap::new(), failed: BTreeMap::new() };
+        self.places.insert(pool, places);
+        Ok(())
+    }
+
+    /// Hosts with volumes cannot leave their zone, so their alternatives are those of the zone.
+    fn corner(&self, pool: usize, region: &Text, zone: &Text) -> Corner {
+        let volumes = self.pools[pool].decl.is_some_and(|decl| !decl.volumes.is_empty());
+        volumes.then(|| (region.clone(), zone.clone()))
+    }
+
+    /// Notes that a host got a place.
+    pub(crate) fn group_of(&mut self, (pool, host): HostId, spot: usize) -> GroupId {
+        let name = self.pools[pool].hosts[host].address.name.clone();
+        let family = Rc::clone(&self.places[&pool].family);
+        let place = &family.spots[spot];
+        let key = (place.provider.clone(), self.corner(pool, &place.offering.region, &place.offering.zone));
+        let next = GroupId(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
+        let known = self.places.get(&pool).and_then(|places| places.groups.get(&key)).copied();
+        let id = known.unwrap_or(next);
+        if known.is_none() {
+            let at = Some(key.clone());
+            let family = Some(Rc::clone(&family));
+            let draft =
+                GroupDraft { pool, family, at, hosts: Vec::new(), taken: BTreeMap::new(), refusals: Vec::new() };
+            self.groups.push(draft);
+            if let Some(places) = self.places.get_mut(&pool) {
+                places.groups.insert(key, id);
+            }
+        }
+        let group = &mut self.groups[id.0 as usize];
+        group.hosts.push(name);
+        *group.taken.entry(spot).or_default() += 1;
+        id
+    }
+
+    /// Notes that a host got none, and why each place was refused.
+    pub(crate) fn failed_group(&mut self, (pool, host): HostId, pin: Option<Pin>, why: Vec<Refusal>) -> GroupId {
+        let name = self.pools[pool].hosts[host].address.name.clone();
+        let known = self.places.get(&pool).and_then(|places| places.failed.get(&pin)).copied();
+        if let Some(id) = known {
+            self.groups[id.0 as usize].hosts.push(name);
+            return id;
+        }
+        let id = GroupId(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
+        let mut refusals = Vec::new();
+        if let Some(places) = self.places.get_mut(&pool) {
+            refusals.extend(places.family.refusals.iter().cloned());
+            places.failed.insert(pin, id);
+        }
+        refusals.extend(why);
+        let (hosts, taken) = (vec![name], BTreeMap::new());
+        self.groups.push(GroupDraft { pool, family: None, at: None, hosts, taken, refusals });
+        id
+    }
+
+    /// A backend for one new volume, and what it charges together with `before`.
+    pub(crate) fn backend_for(
+        &mut self,
+        provider: &Name,
+        zone: &Text,
+        tenant: &Name,
+        fresh: &Fresh<'a>,
+        before: &super::ledger::Charges,
+        own: &super::ledger::Charges,
+    ) -> Result<(Space, super::ledger::Charges), Text> {
+        let mut room =
+            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
+        super::seats::backend(provider, zone, (tenant, fresh), (before, own), &mut room)
+    }
+
+    /// The groups as the plan shows them.
+    pub(crate) fn finish_groups(&mut self) -> Vec<Group> {
+        let drafts = std::mem::take(&mut self.groups);
+        let mut told = std::collections::BTreeSet::new();
+        let mut ats: BTreeMap<usize, Vec<(Name, Corner)>> = BTreeMap::new();
+        for draft in &drafts {
+            ats.entry(draft.pool).or_default().extend(draft.at.clone());
+        }
+        let mut out = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let Some(name) = self.pools[draft.pool].name.clone() else { continue };
+            let mut group = Group {
+                pool: name,
+                candidates: Vec::new(),
+                refusals: draft.refusals,
+                alternatives: Vec::new(),
+                hosts: draft.hosts,
+            };
+            if let (Some(family), Some(at)) = (draft.family, draft.at) {
+                let mut others: &[(Name, Corner)] = &[];
+                let first = told.insert(draft.pool);
+                if first {
+                    others = &ats[&draft.pool];
+                    group.refusals.extend(family.refusals.iter().cloned());
+                    group.refusals.extend(self.places[&draft.pool].session.refusals());
+                }
+                // The first group also shows the places that no group stands for.
+                let shown = |spot: &super::family::Spot<'_>| {
+                    inside(&at, spot) || first && !others.iter().any(|other| inside(other, spot))
+                };
+                group.candidates = candidates(&family, &draft.taken, shown);
+                group.alternatives = self.alternatives(draft.pool, &family, &at, &draft.taken);
+            }
+            out.push(group);
+        }
+        out
+    }
+
+    /// The next best places, as far as quotas allow each host of the group to go there.
+    fn alternatives(
+        &mut self,
+        pool: usize,
+        family: &Family<'a>,
+        at: &(Name, Corner),
+        taken: &BTreeMap<usize, u32>,
+    ) -> Vec<Spec> {
+        let Some(decl) = self.pools[pool].decl else { return Vec::new() };
+        let keys = self.keys(pool);
+        let only = if taken.len() == 1 { taken.keys().next().copied() } else { None };
+        let hosts = u64::from(taken.values().sum::<u32>());
+        let mut out = Vec::new();
+        // What was set aside beyond what the placed hosts take, per account.
+        let mut spare: BTreeMap<_, u64> = BTreeMap::new();
+        for (index, spot) in family.spots.iter().enumerate() {
+            if out.len() == MAX_ALTERNATIVES {
+                break;
+            }
+            if Some(index) == only || !inside(at, spot) || !self.stock.left(spot.stock) {
+                continue;
+            }
+            let beyond = |(id, amount): &(super::ledger::AccountId, u64)| {
+                let least = taken.keys().map(|t| amount_in(&family.spots[*t].charges, *id)).min().unwrap_or(0);
+                let more = amount.saturating_sub(least).saturating_mul(hosts);
+                (*id, more.saturating_sub(spare.get(id).copied().unwrap_or(0)))
+            };
+            let extra = super::ledger::merge(spot.charges.iter().map(beyond));
+            if extra.iter().any(|(id, amount)| self.ledger.room(*id) < *amount) {
+                continue;
+            }
+            self.ledger.take(&extra, &super::ledger::Charges::new());
+            for (id, amount) in extra {
+                *spare.entry(id).or_default() += amount;
+            }
+            out.push(Spec::Host(spot.host(decl, &keys)));
+        }
+        out
+    }
+}
+
+fn inside(at: &(Name, Corner), spot: &super::family::Spot<'_>) -> bool {
+    let corner = at.1.as_ref();
+    *spot.provider == at.0
+        && corner.is_none_or(|(region, zone)| spot.offering.region == *region && spot.offering.zone == *zone)
+}
+
+/// The best places of a group, and those that were taken.
+fn candidates<'a>(
+    family: &Family<'a>,
+    taken: &BTreeMap<usize, u32>,
+    shown: impl Fn(&super::family::Spot<'a>) -> bool,
+) -> Vec<Candidate> {
+    let mut out: Vec<Candidate> = Vec::new();
+    let mut others = MAX_CANDIDATES.saturating_sub(taken.len());
+    for (index, spot) in family.spots.iter().enumerate().filter(|(_, spot)| shown(spot)) {
+        let hosts = taken.get(&index).copied().unwrap_or(0);
+        if hosts == 0 {
+            match others.checked_sub(1) {
+                Some(rest) => others = rest,
+                None => continue,
+            }
+        }
+        out.push(Candidate {
+            provider: spot.provider.clone(),
+            region: spot.offering.region.clone(),
+            zone: spot.offering.zone.clone(),
+            offering: spot.offering.name.clone(),
+            price: spot.offering.price,
+            rank: spot.rank,
+            taken: hosts,
+        });
+    }
+    out
+}

@@ -1,0 +1,397 @@
+//! Steps of hosts: those that stand are changed, then some are replaced, then new ones are made.
+
+use pool_inventory::{
+    Address, Money, Name,
+    market::{Change, Feature},
+    object::Spec,
+};
+
+use super::{
+    Fate, HostId, Planner,
+    draft::{Draft, DraftId},
+    family::{allows_provider, features, lacking, rank},
+    judge::{named_spec, place_of},
+    ledger::{Charges, difference, merge},
+    seats::{Ask, Fresh, Full, Room, Seat},
+    words,
+};
+use crate::{
+    error::PlanError,
+    plan::{Action, GroupId, NewRecord, Reason, Refusal, Why},
+};
+
+impl<'a> Planner<'a> {
+    /// Makes the steps of all hosts that stay or come.
+    pub(crate) fn emit_hosts(&mut self) -> Result<(), PlanError> {
+        let hosts = self.host_ids();
+        let turn = |fate: &Fate| match fate {
+            Fate::Keep | Fate::Nothing | Fate::Change { .. } => 0,
+            Fate::Replace(_) => 1,
+            Fate::Make(_) => 2,
+            Fate::Remove(_) | Fate::Forget(_) => 3,
+        };
+        // Who stands keeps what it has before others may take; a replacement must not lose its room to a newcomer.
+        for now in 0..3 {
+            for &(pool, host) in &hosts {
+                if turn(&self.states[pool][host].fate) != now {
+                    continue;
+                }
+                self.emit((pool, host))?;
+                if self.pools[pool].hosts[host].wished {
+                    self.host_volumes((pool, host))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, id: HostId) -> Result<(), PlanError> {
+        let fate = std::mem::replace(&mut self.states[id.0][id.1].fate, Fate::Keep);
+        match fate {
+            Fate::Keep => self.stay(id, None),
+            Fate::Change { how, to, reason } => self.change(id, how, *to, reason),
+            Fate::Make(reason) => return self.make(id, reason),
+            Fate::Replace(reason) => return self.replace(id, reason),
+            fate @ (Fate::Nothing | Fate::Remove(_) | Fate::Forget(_)) => self.states[id.0][id.1].fate = fate,
+        }
+        Ok(())
+    }
+
+    /// Brings record and power up to date; the answer is the last step of that.
+    fn stay(&mut self, (pool, host): HostId, reason: Option<&Reason>) {
+        let Some(row) = self.newest(pool, host) else { return };
+        let edit = self.states[pool][host].edit.take();
+        let first = self.first(row, edit);
+        let address = self.pools[pool].hosts[host].address.clone();
+        let leftovers = self.leftovers(&address);
+        let state = &mut self.states[pool][host];
+        state.up.extend(first);
+        if !state.power_on {
+            return;
+        }
+        let now = &self.world.rows[row].now;
+        let detail = "it is off".into();
+        let draft = Draft {
+            address,
+            generation: now.generation,
+            provider: now.provider.clone(),
+            action: Action::PowerOn,
+            reason: reason.cloned().unwrap_or(Reason::Unhealthy { detail }),
+            needs: first.into_iter().chain(leftovers).collect(),
+        };
+        let step = self.drafts.push(draft);
+        state.up.push(step);
+    }
+
+    fn change(&mut self, id: HostId, how: Change, to: Spec, reason: Reason) {
+        let (pool, host) = id;
+        let Some(row) = self.newest(pool, host) else { return };
+        let room = match self.room_for_change(id, row, &to) {
+            Ok(room) => room,
+            Err(why) => {
+                let address = self.pools[pool].hosts[host].address.clone();
+                self.decline(&address, why);
+                let price = self.world.rows[row].now.price;
+                if let Some((edit, _)) = &mut self.states[pool][host].edit {
+                    edit.price = price; // the machine that it would have paid for is not taken
+                }
+                let idle =
+                    |(edit, _): &(Box<pool_inventory::object::Recorded>, Reason)| **edit == *self.world.rows[row].now;
+                if self.states[pool][host].edit.as_ref().is_some_and(idle) {
+                    self.states[pool][host].edit = None;
+                }
+                return self.stay(id, None);
+            }
+        };
+        if how == Change::Rebuild {
+            // A rebuilt machine comes up by itself.
+            self.states[pool][host].power_on = false;
+        }
+        self.stay(id, None);
+        let now = &self.world.rows[row].now;
+        let first = self.states[pool][host].up.first().copied();
+        let from = self.edited(row, first);
+        let network = self.pools[pool].decl.and_then(|decl| decl.network.as_ref());
+        let network = network.and_then(|network| self.networks.get(network));
+        let mut needs = self.states[pool][host].up.clone();
+        needs.extend(network.iter().flat_map(|network| network.up.iter().copied()));
+        needs.extend(room.0);
+        let draft = Draft {
+            address: now.address.clone(),
+            generation: now.generation,
+            provider: now.provider.clone(),
+            action: match how {
+                Change::Rebuild => Action::Rebuild { from, to },
+                Change::InPlace | Change::Replace => Action::Update { from, to },
+            },
+            reason,
+            needs,
+        };
+        let step = self.drafts.push(draft);
+        self.ledger.free(step, &room.1, &Charges::new());
+        let state = &mut self.states[pool][host];
+        state.renewed = how == Change::Rebuild;
+        state.up.push(step);
+    }
+
+    /// Takes what a changed host uses more; the answer is what to wait for, and what it will give back.
+    fn room_for_change(&mut self, id: HostId, row: usize, to: &Spec) -> Result<(Vec<DraftId>, Charges), Why> {
+        let now = &self.world.rows[row].now;
+        let edit = self.states[id.0][id.1].edit.as_ref().map(|(edit, _)| &**edit);
+        let (tenant, price) = edit.map_or((&now.tenant, now.price), |edit| (&edit.tenant, edit.price));
+        let of = |spec: &Spec, price: Money| self.ledger.price_of(spec, tenant, &now.provider, price, now.adopted);
+        // What a dearer machine costs is taken by the step that records its price; all of it must fit.
+        let (total, _) = difference(&of(&now.spec, now.price), &of(to, price));
+        let (more, less) = difference(&of(&now.spec, price), &of(to, price));
+        if let Err(account) = self.ledger.fits(&total, &Charges::new()) {
+            let (name, limit, wanted) = self.ledger.describe(account, &total);
+            let place = place_of(now);
+            let why = words::quota(&name, limit, wanted);
+            return Err(why.unwrap_or_else(|| {
+                let refusal = Refusal { candidate: place, why: words::over(&name, limit, wanted) };
+                Why::NoPlace { group: self.failed_group(id, None, vec![refusal]) }
+            }));
+        }
+        Ok((self.ledger.take(&more, &Charges::new()), less))
+    }
+
+    /// Makes a host, or goes on making it.
+    fn make(&mut self, id: HostId, reason: Reason) -> Result<(), PlanError> {
+        let (pool, host) = id;
+        let row = self.newest(pool, host);
+        let own = row.map_or_else(Charges::new, |row| self.ledger.of(&self.world.rows[row].now));
+        let Some(made) = self.place(id, own)? else {
+            self.states[pool][host].fate = Fate::Nothing;
+            return Ok(());
+        };
+        let address = self.pools[pool].hosts[host].address.clone();
+        let mut needs = self.leftovers(&address);
+        let mut generation = 1;
+        if let Some(row) = row {
+            let first = self.first(row, None);
+            needs.extend(first);
+            generation = self.world.rows[row].now.generation;
+            if !matches!(reason, Reason::Unfinished) {
+                let forget = self.forget_for(row, Reason::Vanished, &made.charges);
+                self.drafts.needs(forget, first);
+                self.states[pool][host].down = Some(forget);
+                needs.push(forget);
+                generation += 1;
+            }
+        }
+        self.create(id, generation, reason, needs, made);
+        Ok(())
+    }
+
+    fn replace(&mut self, id: HostId, reason: Reason) -> Result<(), PlanError> {
+        let (pool, host) = id;
+        let Some(row) = self.newest(pool, host) else { return Ok(()) };
+        let own = self.ledger.of(&self.world.rows[row].now);
+        let Some(made) = self.place(id, own)? else {
+            // It stays as it is: a machine that runs is better than none.
+            self.states[pool][host].fate = Fate::Nothing;
+            return Ok(());
+        };
+        let first = self.first(row, None);
+        let address = self.pools[pool].hosts[host].address.clone();
+        let mut needs = self.leftovers(&address);
+        let delete = self.delete_for(row, reason.clone(), &made.charges);
+        self.drafts.needs(delete, first);
+        needs.push(delete);
+        let state = &mut self.states[pool][host];
+        (state.down, state.power_on) = (Some(delete), false);
+        let generation = self.world.rows[row].now.generation + 1;
+        self.create(id, generation, reason, needs, made);
+        Ok(())
+    }
+
+    fn create(&mut self, (pool, host): HostId, generation: u32, reason: Reason, mut needs: Vec<DraftId>, made: Made) {
+        let (Some(decl), Some(name)) = (self.pools[pool].decl, self.pools[pool].name.clone()) else { return };
+        let network = decl.network.as_ref();
+        if let Some(network) = network.and_then(|network| self.networks.get(network)) {
+            needs.extend(&network.up);
+        }
+        needs.extend(&made.needs);
+        let record = Box::new(NewRecord {
+            tenant: decl.tenant.clone(),
+            pool: Some(name),
+            protected: decl.protected,
+            needs: network.iter().map(|network| Address::network(network)).collect(),
+            price: made.price,
+        });
+        let zone = made.spec.host().map_or_else(|| "".into(), |host| host.zone.clone());
+        let endpoint = made.spec.host().and_then(|host| host.at.clone());
+        let action = match made.group {
+            Some(group) => Action::Create { spec: made.spec, record, group: Some(group) },
+            None => Action::Adopt { spec: made.spec, record },
+        };
+        let address = self.pools[pool].hosts[host].address.clone();
+        let provider = made.provider.clone();
+        let step = self.drafts.push(Draft { address, generation, provider, action, reason, needs });
+        let state = &mut self.states[pool][host];
+        (state.present, state.remade, state.renewed) = (true, true, true);
+        (state.provider, state.zone, state.generation) = (Some(made.provider), zone, generation);
+        state.endpoint = endpoint;
+        (state.space, state.room) = (made.space, made.needs);
+        state.up = vec![step];
+    }
+
+    /// Finds a place for a host and takes it; if there is none, says so.
+    fn place(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
+        match self.pools[id.0].hosts[id.1].named {
+            Some(_) => Ok(self.adopt(id, own)),
+            None => self.seat(id, own),
+        }
+    }
+
+    fn seat(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
+        let Some(decl) = self.pools[id.0].decl else { return Ok(None) };
+        self.open_places(id.0)?;
+        let (fresh, pin) = self.wanted_space(id, decl);
+        let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
+        let ask = Ask { tenant: &decl.tenant, fresh, pin, own };
+        let Some(mut places) = self.places.remove(&id.0) else { return Ok(None) };
+        let family = std::rc::Rc::clone(&places.family);
+        let mut room =
+            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
+        let found = places.session.seat(&family, &ask, &mut room);
+        self.places.insert(id.0, places);
+        match found {
+            Ok(seat) => Ok(Some(self.seated(id, decl, seat))),
+            Err(full) => {
+                let why = self.full(id, ask.pin, full);
+                let address = self.pools[id.0].hosts[id.1].address.clone();
+                self.decline(&address, why);
+                Ok(None)
+            }
+        }
+    }
+
+    fn seated(&mut self, id: HostId, decl: &'a pool_inventory::desired::PoolSpec, seat: Seat) -> Made {
+        let group = self.group_of(id, seat.spot);
+        let keys = self.keys(id.0);
+        let spot = &self.places[&id.0].family.spots[seat.spot];
+        Made {
+            spec: Spec::Host(spot.host(decl, &keys)),
+            provider: spot.provider.clone(),
+            price: spot.offering.price,
+            group: Some(group),
+            space: seat.space,
+            needs: seat.needs,
+            charges: seat.charges,
+        }
+    }
+
+    fn full(&mut self, id: HostId, pin: Option<super::groups::Pin>, full: Full) -> Why {
+        match full {
+            Full::Tenant { account, want } => {
+                let (name, limit, wanted) = self.ledger.describe(account, &want);
+                words::quota(&name, limit, wanted)
+                    .unwrap_or_else(|| Why::NoPlace { group: self.failed_group(id, pin, Vec::new()) })
+            }
+            Full::Places(refusals) => Why::NoPlace { group: self.failed_group(id, pin, refusals) },
+        }
+    }
+
+    /// Volumes of a host that need space, and where those are that have it.
+    fn wanted_space(
+        &self,
+        (pool, host): HostId,
+        decl: &'a pool_inventory::desired::PoolSpec,
+    ) -> (Vec<Fresh<'a>>, Option<super::groups::Pin>) {
+        let mut fresh = Vec::new();
+        let mut pin = None;
+        for (name, volume) in &decl.volumes {
+            let address = Address::volume(&self.pools[pool].hosts[host].address.name, name);
+            let row = self.world.of(&address).next_back().map(|row| &self.world.rows[row]);
+            match row.filter(|row| !row.gone() && !row.unfinished()) {
+                Some(row) => {
+                    let zone = row.now.spec.volume().map_or_else(|| "".into(), |volume| volume.zone.clone());
+                    pin = Some((row.now.provider.clone(), zone));
+                }
+                None => fresh.push(Fresh {
+                    name,
+                    volume,
+                    own: row.map_or_else(Charges::new, |row| self.ledger.of(&row.now)),
+                }),
+            }
+        }
+        (fresh, pin)
+    }
+
+    /// Takes on a host that exists.
+    fn adopt(&mut self, (pool, host): HostId, own: Charges) -> Option<Made> {
+        let decl = self.pools[pool].decl?;
+        let name = self.pools[pool].name.clone()?;
+        let member = &self.pools[pool].hosts[host];
+        let (address, named) = (member.address.clone(), member.named?);
+        let provider = match self.adopter(decl) {
+            Ok(provider) => provider,
+            Err(refusals) => {
+                let group = self.failed_group((pool, host), None, refusals);
+                self.decline(&address, Why::NoPlace { group });
+                return None;
+            }
+        };
+        let there = self.input.capabilities.get(&provider).map(|c| c.features.clone()).unwrap_or_default();
+        let needed = features(&decl.bootstrap, false);
+        let features: Vec<Feature> = lacking(&needed, &there);
+        if !features.is_empty() {
+            self.decline(&address, Why::Lacks { features, provider });
+            return None;
+        }
+        let spec = Spec::Host(named_spec(self.input, &name, decl, &address.name, named, &provider));
+        let mut charges = self.ledger.price_of(&spec, &decl.tenant, &provider, Money::ZERO, true);
+        let mut space = Vec::new();
+        let (fresh, _) = self.wanted_space((pool, host), decl);
+        let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
+        for fresh in fresh {
+            // The host can do without; the volume says why it is not there.
+            if let Ok((found, all)) = self.backend_for(&provider, &"".into(), &decl.tenant, &fresh, &charges, &own) {
+                space.push(found);
+                charges = all;
+            }
+        }
+        if let Err(account) = self.ledger.fits(&charges, &own) {
+            let (text, limit, wanted) = self.ledger.describe(account, &charges);
+            if let Some(why) = words::quota(&text, limit, wanted) {
+                self.decline(&address, why);
+            }
+            return None;
+        }
+        let needs = self.ledger.take(&charges, &own);
+        Some(Made { spec, provider, price: Money::ZERO, group: None, space, needs, charges })
+    }
+
+    /// The provider that adopts hosts of a pool.
+    fn adopter(&self, decl: &pool_inventory::desired::PoolSpec) -> Result<Name, Vec<Refusal>> {
+        let mut refusals = Vec::new();
+        let mut best: Option<(u32, &Name)> = None;
+        for provider in self.input.desired.providers.keys() {
+            let adopts = self.input.capabilities.get(provider).map(|c| !c.creates);
+            let why = match adopts {
+                _ if !allows_provider(&decl.place.on, provider) => "not in place.on",
+                None => "not known",
+                Some(false) => "makes hosts, and does not take those that exist",
+                Some(true) => {
+                    let rank = rank(&decl.place.on, provider, "", "").unwrap_or(u32::MAX);
+                    best = Some(best.map_or((rank, provider), |best| best.min((rank, provider))));
+                    continue;
+                }
+            };
+            refusals.push(Refusal { candidate: provider.as_str().into(), why: why.into() });
+        }
+        best.map(|(_, provider)| provider.clone()).ok_or(refusals)
+    }
+}
+
+/// A host that has a place.
+pub(crate) struct Made {
+    spec: Spec,
+    provider: Name,
+    price: Money,
+    group: Option<GroupId>,
+    space: Vec<super::seats::Space>,
+    needs: Vec<DraftId>,
+    charges: Charges,
+}

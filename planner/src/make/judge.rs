@@ -1,0 +1,422 @@
+//! What is to be done about each host, before brakes, protection and room are looked at.
+
+use std::rc::Rc;
+
+use pool_inventory::{
+    Address, Name, Text,
+    desired::{NamedHost, PoolSpec, Size},
+    market::{Change, HostSeen, Offering},
+    object::{Endpoint, HostSpec, Recorded, Spec, Status},
+};
+
+use super::{
+    Fate, HostId, HostState, Planner,
+    family::{image_of, login, rank, too_small},
+    ladder::{Delta, compare},
+    record::{Belongs, belongs, field, seen_endpoint},
+};
+use crate::{
+    error::PlanError,
+    input::{PlanInput, access},
+    plan::{Reason, Why},
+};
+
+/// Where a host stands: hosts of a pool that stand alike are judged once.
+pub(crate) type Standing = (Name, Text, Text, Text, Size);
+
+/// Whether a host may stay where it is.
+pub(crate) enum Kept {
+    /// It may; this is what it should be there.
+    Stays(Spec),
+    /// Its machine is too small or not for sale any more in this size; the place itself is allowed.
+    Small,
+    /// The place is not allowed any more, and why.
+    Misplaced(Text),
+}
+
+impl<'a> Planner<'a> {
+    /// Decides the fate of every host.
+    pub(crate) fn judge_hosts(&mut self) -> Result<(), PlanError> {
+        for pool in 0..self.pools.len() {
+            let count = self.pools[pool].hosts.len();
+            self.states.push(Vec::with_capacity(count));
+            if let (Some(name), Some(decl)) = (self.pools[pool].name.clone(), self.pools[pool].decl) {
+                self.declared(&name, decl)?;
+            }
+            for host in 0..count {
+                let state = self.judge((pool, host))?;
+                self.states[pool].push(state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that a pool refers to must be declared.
+    fn declared(&self, name: &Name, decl: &PoolSpec) -> Result<(), PlanError> {
+        let missing = |kind, name: &Name, pool: &Name| {
+            Err(PlanError::Undeclared { address: Address::pool(pool), kind, name: name.clone() })
+        };
+        let desired = &self.input.desired;
+        if let Some(network) = decl.network.as_ref().filter(|n| !desired.networks.contains_key(*n)) {
+            return missing("network", network, name);
+        }
+        if let Some(image) = decl.image.as_ref().filter(|i| !desired.images.contains_key(*i)) {
+            return missing("image", image, name);
+        }
+        if !desired.tenants.contains_key(&decl.tenant) {
+            return missing("tenant", &decl.tenant, name);
+        }
+        if let Some(volume) = decl.volumes.values().find(|v| !desired.tiers.contains_key(&v.tier)) {
+            return missing("tier", &volume.tier, name);
+        }
+        match decl.bootstrap.pools().iter().find(|pool| !desired.pools.contains_key(*pool)) {
+            Some(pool) => missing("pool", pool, name),
+            None => Ok(()),
+        }
+    }
+
+    fn judge(&mut self, id: HostId) -> Result<HostState, PlanError> {
+        let (pool, host) = (&self.pools[id.0], &self.pools[id.0].hosts[id.1]);
+        let address = host.address.clone();
+        let (wished, decl) = (host.wished, pool.decl);
+        let Some(row) = host.rows.clone().next_back() else {
+            return Ok(HostState::new(Fate::Make(Reason::NotPresent)));
+        };
+        let world = &self.world.rows[row];
+        if world.unseen() {
+            self.decline(&address, Why::ProviderUnseen);
+            return Ok(self.untouched(row));
+        }
+        let decl = match decl.filter(|_| wished) {
+            Some(decl) => decl,
+            None if world.gone() => return Ok(HostState::new(Fate::Forget(Reason::Vanished))),
+            None => return Ok(HostState { fate: Fate::Remove(self.leaving()), ..self.untouched(row) }),
+        };
+        if world.unfinished() {
+            return Ok(HostState::new(Fate::Make(Reason::Unfinished)));
+        }
+        if world.gone() {
+            return Ok(HostState::new(Fate::Make(Reason::Vanished)));
+        }
+        self.judge_standing(id, row, decl)
+    }
+
+    /// A host that stands, and that nothing is done about.
+    pub(crate) fn untouched(&self, row: usize) -> HostState {
+        let now = &self.world.rows[row].now;
+        let mut state = HostState::new(Fate::Nothing);
+        state.present = true;
+        state.provider = Some(now.provider.clone());
+        state.zone = now.spec.host().map_or_else(|| "".into(), |host| host.zone.clone());
+        state.generation = now.generation;
+        state.endpoint = now.endpoint.clone();
+        state
+    }
+
+    fn judge_standing(&mut self, id: HostId, row: usize, decl: &'a PoolSpec) -> Result<HostState, PlanError> {
+        let address = self.pools[id.0].hosts[id.1].address.clone();
+        let named = self.pools[id.0].hosts[id.1].named;
+        let mut state = self.untouched(row);
+        state.fate = Fate::Keep;
+        if self.input.scope.replace.contains(&address) {
+            state.fate = Fate::Replace(Reason::Requested);
+            return Ok(state);
+        }
+        let seen = self.world.rows[row].sight.there();
+        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
+            state.fate = Fate::Replace(Reason::Unhealthy { detail: detail.clone() });
+            return Ok(state);
+        }
+        state.power_on = seen.is_some_and(|seen| seen.status == Status::Stopped);
+        if let Some(network) = self.replaced_network(row) {
+            state.fate = Fate::Replace(Reason::FollowsFrom { address: network });
+            return Ok(state);
+        }
+        let mut to = EditedRow::default();
+        match named {
+            Some(named) => self.judge_named(id, row, decl, named, &mut state, &mut to),
+            None => self.judge_placed(id, row, decl, &mut state, &mut to)?,
+        }
+        if matches!(state.fate, Fate::Keep | Fate::Change { .. }) {
+            self.judge_record(id, row, decl, &mut state, to);
+        }
+        Ok(state)
+    }
+
+    fn replaced_network(&self, row: usize) -> Option<Address> {
+        if self.networks.is_empty() {
+            return None;
+        }
+        let network = self.world.rows[row].now.spec.host()?.network.as_ref()?;
+        let state = self.networks.get(network)?;
+        matches!(state.fate, Fate::Replace(_)).then(|| Address::network(network))
+    }
+
+    fn judge_placed(
+        &mut self,
+        id: HostId,
+        row: usize,
+        decl: &'a PoolSpec,
+        state: &mut HostState,
+        to: &mut EditedRow,
+    ) -> Result<(), PlanError> {
+        let kept = self.kept(id.0, row, decl);
+        match &*kept {
+            Kept::Stays(wanted) => self.judge_spec(row, decl, wanted, state, to),
+            Kept::Misplaced(why) => {
+                let now = &self.world.rows[row].now;
+                let fields = field("place", &place_of(now), why);
+                state.fate = Fate::Replace(Reason::SpecChanged { fields });
+            }
+            Kept::Small => match self.resized(id, row, decl)? {
+                Some((wanted, price)) => {
+                    self.judge_spec(row, decl, &wanted, state, to);
+                    if matches!(state.fate, Fate::Change { .. }) {
+                        to.price = Some(price);
+                    }
+                }
+                None => {
+                    let has = self.world.rows[row].now.spec.host().map(|host| host.size);
+                    let why = decl.size.as_ref().and_then(|wanted| too_small(&has?, wanted));
+                    let fields = field("size", &place_of(&self.world.rows[row].now), &why.unwrap_or_default());
+                    state.fate = Fate::Replace(Reason::SpecChanged { fields });
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn judge_spec(&self, row: usize, decl: &PoolSpec, wanted: &Spec, state: &mut HostState, to: &mut EditedRow) {
+        let world = &self.world.rows[row];
+        let Some(capabilities) = self.input.capabilities.get(&world.now.provider) else { return };
+        let seen = world.sight.there().map(|seen| &seen.spec);
+        match compare(capabilities, &decl.ignore_changes, &world.now.spec, seen, wanted) {
+            Delta::Same => {}
+            Delta::Record { to: spec, reason } => to.spec = Some((spec, reason)),
+            Delta::Change { reason, how: Change::Replace, .. } => state.fate = Fate::Replace(reason),
+            Delta::Change { to, how, reason, .. } => state.fate = Fate::Change { how, to: Box::new(to), reason },
+        }
+    }
+
+    fn judge_named(
+        &self,
+        id: HostId,
+        row: usize,
+        decl: &'a PoolSpec,
+        named: &NamedHost,
+        state: &mut HostState,
+        to: &mut EditedRow,
+    ) {
+        let now = &self.world.rows[row].now;
+        let Some(pool) = &self.pools[id.0].name else { return };
+        if rank(&decl.place.on, &now.provider, "", "").is_none() || !now.adopted {
+            let fields = field("provider", &now.provider, &"another");
+            state.fate = Fate::Replace(Reason::SpecChanged { fields });
+            return;
+        }
+        let wanted = Spec::Host(named_spec(self.input, pool, decl, &now.address.name, named, &now.provider));
+        let Some(capabilities) = self.input.capabilities.get(&now.provider) else { return };
+        match compare(capabilities, &decl.ignore_changes, &now.spec, None, &wanted) {
+            Delta::Same => {}
+            Delta::Record { to: spec, reason } => to.spec = Some((spec, reason)),
+            Delta::Change { to, how: Change::InPlace, reason, .. } => {
+                state.fate = Fate::Change { how: Change::InPlace, to: Box::new(to), reason };
+            }
+            Delta::Change { reason, .. } => state.fate = Fate::Replace(reason),
+        }
+    }
+
+    /// What only the record holds: whose it is, protection, what it needs, where it answers.
+    fn judge_record(&self, id: HostId, row: usize, decl: &PoolSpec, state: &mut HostState, edit: EditedRow) {
+        let world = &self.world.rows[row];
+        let Some(pool) = &self.pools[id.0].name else { return };
+        let endpoint = seen_endpoint(world);
+        let needs = || decl.network.iter().map(|network| Address::network(network)).collect::<Vec<_>>();
+        let now = &*world.now;
+        let same_needs = match (&decl.network, now.needs.as_slice()) {
+            (None, []) => true,
+            (Some(network), [need]) => *need.name == **network,
+            _ => false,
+        };
+        let same = same_needs && now.tenant == decl.tenant && now.pool.as_ref() == Some(pool);
+        if same && now.protected == decl.protected && endpoint.is_none() && edit.is_empty() {
+            return;
+        }
+        let mut to = now.clone();
+        let wanted = Belongs { tenant: &decl.tenant, pool, protected: decl.protected, needs: needs() };
+        let mut fields = belongs(&mut to, wanted);
+        let mut reason = None;
+        if let Some((spec, why)) = edit.spec {
+            (to.spec, reason) = (spec, Some(why));
+        }
+        if let Some(price) = edit.price.filter(|price| *price != to.price) {
+            fields.extend(field("price", &to.price.per_month(), &price.per_month()));
+            to.price = price;
+        }
+        let declared = !fields.is_empty();
+        if let Some(endpoint) = endpoint {
+            let was = now.endpoint.as_ref().map_or("none", |e| &e.host);
+            fields.extend(field("address", &was, &endpoint.host));
+            state.endpoint = Some(endpoint.clone());
+            to.endpoint = Some(endpoint);
+        }
+        fields.sort();
+        let reason = reason.unwrap_or(match declared {
+            true => Reason::SpecChanged { fields },
+            false => Reason::Drifted { fields },
+        });
+        state.edit = Some((Box::new(to), reason));
+    }
+
+    /// Whether the host may stay, and what it should be where it is.
+    fn kept(&mut self, pool: usize, row: usize, decl: &'a PoolSpec) -> Rc<Kept> {
+        let now = &self.world.rows[row].now;
+        let Spec::Host(host) = &now.spec else { return Rc::new(Kept::Misplaced("it is no host".into())) };
+        let key: Standing =
+            (now.provider.clone(), host.region.clone(), host.zone.clone(), host.offering.clone(), host.size);
+        if let Some(known) = self.kept[pool].get(&key) {
+            return Rc::clone(known);
+        }
+        let found = match &self.pools[pool].name {
+            Some(name) => keep(self.input, name, decl, &now.provider, host),
+            None => Kept::Misplaced("its pool is not declared".into()),
+        };
+        let found = Rc::new(found);
+        self.kept[pool].insert(key, Rc::clone(&found));
+        found
+    }
+
+    /// What the host would be with a machine of enough size in its own zone, unless only a new host can be that.
+    fn resized(
+        &mut self,
+        id: HostId,
+        row: usize,
+        decl: &'a PoolSpec,
+    ) -> Result<Option<(Spec, pool_inventory::Money)>, PlanError> {
+        let family = self.family(id.0)?;
+        let keys = self.keys(id.0);
+        let now = &self.world.rows[row].now;
+        let Some(host) = now.spec.host() else { return Ok(None) };
+        let capabilities = self.input.capabilities.get(&now.provider);
+        let same_place = |spot: &&super::family::Spot<'_>| {
+            *spot.provider == now.provider && spot.offering.zone == host.zone && spot.offering.region == host.region
+        };
+        for spot in family.spots.iter().filter(same_place).filter(|spot| self.stock.left(spot.stock)) {
+            let wanted = Spec::Host(spot.host(decl, &keys));
+            let fields = now.spec.changes(&wanted);
+            let gentle = |c: &&pool_inventory::market::Capabilities| {
+                fields.iter().all(|f| c.change(pool_inventory::Kind::Host, &f.field) < Change::Replace)
+            };
+            if capabilities.as_ref().is_some_and(gentle) {
+                return Ok(Some((wanted, spot.offering.price)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The public keys that hosts of a pool let in.
+    pub(crate) fn keys(&self, pool: usize) -> Vec<Text> {
+        let name = self.pools[pool].name.as_ref();
+        name.and_then(|name| self.input.public_keys.get(name)).into_iter().cloned().collect()
+    }
+
+    /// What probing the host found.
+    pub(crate) fn probed(&self, address: &Address) -> Option<&'a HostSeen> {
+        self.input.seen.hosts.get(&address.name)
+    }
+}
+
+/// Changes of a row that are collected before one step makes them.
+#[derive(Default)]
+struct EditedRow {
+    spec: Option<(Spec, Reason)>,
+    price: Option<pool_inventory::Money>,
+}
+
+impl EditedRow {
+    fn is_empty(&self) -> bool {
+        self.spec.is_none() && self.price.is_none()
+    }
+}
+
+/// `PROVIDER/ZONE/OFFERING` of a host.
+pub(crate) fn place_of(row: &Recorded) -> Text {
+    match &row.spec {
+        Spec::Host(host) => format!("{}/{}/{}", row.provider, host.zone, host.offering).into(),
+        _ => row.provider.as_str().into(),
+    }
+}
+
+fn keep(input: &PlanInput, pool: &Name, decl: &PoolSpec, provider: &Name, host: &HostSpec) -> Kept {
+    if rank(&decl.place.on, provider, &host.region, &host.zone).is_none() {
+        return Kept::Misplaced("is not in place.on any more".into());
+    }
+    let market = input.markets.get(provider);
+    let image = match running_image(input, decl, provider, host) {
+        Ok(image) => image,
+        Err(why) => return Kept::Misplaced(why),
+    };
+    if let Some(network) = &decl.network
+        && !input.desired.networks.get(network).is_some_and(|n| n.on.contains(provider))
+    {
+        return Kept::Misplaced(format!("network {network} is not on it").into());
+    }
+    let same = |o: &&Offering| o.name == host.offering && o.zone == host.zone && o.region == host.region;
+    let elastic = market.and_then(|market| market.offerings.iter().find(same)).filter(|o| o.elastic);
+    let size = match (&decl.size, elastic) {
+        (None, _) => host.size,
+        (Some(wanted), Some(offering)) if too_small(&offering.size, wanted).is_none() => *wanted,
+        (Some(wanted), None) if too_small(&host.size, wanted).is_none() => host.size,
+        _ => return Kept::Small,
+    };
+    Kept::Stays(Spec::Host(HostSpec {
+        offering: host.offering.clone(),
+        region: host.region.clone(),
+        zone: host.zone.clone(),
+        size,
+        image,
+        network: decl.network.clone(),
+        tags: decl.labels.clone(),
+        user: login(input, pool, provider),
+        authorized_keys: input.public_keys.get(pool).into_iter().cloned().collect(),
+        at: None,
+    }))
+}
+
+/// What the provider calls the pool's image. One that a host runs already need not be on offer any more.
+fn running_image(input: &PlanInput, decl: &PoolSpec, provider: &Name, host: &HostSpec) -> Result<Text, Text> {
+    let declared = decl.image.as_ref().and_then(|image| input.desired.images.get(image)?.get(provider));
+    match declared {
+        Some(image) if *image == host.image => Ok(image.clone()),
+        _ => image_of(input, decl, provider, input.markets.get(provider).ok_or("was not reached")?),
+    }
+}
+
+/// What an adopted host is.
+pub(crate) fn named_spec(
+    input: &PlanInput,
+    pool: &Name,
+    decl: &PoolSpec,
+    host: &str,
+    named: &NamedHost,
+    provider: &Name,
+) -> HostSpec {
+    let access = access(&input.desired, pool, host, provider);
+    let none = Size { vcpus: 0, memory: pool_inventory::Bytes(0), disk: pool_inventory::Bytes(0) };
+    HostSpec {
+        offering: "existing".into(),
+        region: "".into(),
+        zone: "".into(),
+        size: decl.size.unwrap_or(none),
+        image: "".into(),
+        network: None,
+        tags: decl.labels.clone(),
+        user: access.map_or_else(|| super::family::DEFAULT_USER.into(), |access| access.user.clone()),
+        authorized_keys: Vec::new(),
+        at: Some(Endpoint {
+            host: named.address.clone(),
+            port: access.map_or(22, |access| access.port),
+            host_keys: named.host_key.iter().cloned().collect(),
+        }),
+    }
+}

@@ -1,0 +1,261 @@
+//! Making a plan, in named passes over one [`Planner`].
+//!
+//! | module | pass |
+//! |---|---|
+//! | `moves`, `world` | rename, join records with what was seen |
+//! | `roster` | which hosts each pool shall have |
+//! | `networks`, `judge` | what is to be done about each network and host |
+//! | `guard`, `scope` | what of it is out of scope, protected, or beyond a brake |
+//! | `removal` | deletions first, so that others can use the room |
+//! | `hosts`, `volumes` | changes, then replacements, then new hosts, each with its volumes |
+//! | `boot` | bootstraps, once it is known which hosts stand |
+//! | `finish` | order, groups, serials, demand, cost |
+//!
+//! `family`, `seats`, `tiers` place; `ledger` keeps accounts; `ladder` compares.
+
+use std::{collections::BTreeMap, ops::Range, rc::Rc};
+
+use pool_inventory::{
+    Kind, Name, Text,
+    market::Change,
+    object::{Endpoint, Recorded, Spec},
+};
+
+mod boot;
+pub(crate) mod draft;
+pub(crate) mod family;
+mod finish;
+mod groups;
+mod guard;
+mod hosts;
+mod judge;
+mod ladder;
+pub(crate) mod ledger;
+mod moves;
+mod networks;
+mod order;
+mod record;
+mod removal;
+pub(crate) mod roster;
+mod scope;
+mod seats;
+pub(crate) mod tiers;
+mod volumes;
+mod words;
+pub(crate) mod world;
+
+use self::{
+    draft::{DraftId, Drafts},
+    groups::{GroupDraft, Places},
+    judge::Kept,
+    ledger::Ledger,
+    networks::NetworkState,
+    roster::Pool,
+    scope::Reach,
+    seats::{Space, Stock},
+    tiers::Tiers,
+    world::World,
+};
+use crate::{
+    error::PlanError,
+    input::PlanInput,
+    plan::{Declined, Plan, Reason, Why},
+};
+
+/// What will be done about a host.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// Nothing needs to be done.
+    Keep,
+    /// Something would have to be done, or may have to, and is not; `declined` says why.
+    Nothing,
+    /// It is made, or its making goes on.
+    Make(Reason),
+    /// It is changed where it stands, or gets a new system.
+    Change { how: Change, to: Box<Spec>, reason: Reason },
+    /// Another takes its place; no reason: because of its place, in words.
+    Replace(Reason),
+    /// It goes.
+    Remove(Reason),
+    /// Only its record goes.
+    Forget(Reason),
+}
+
+/// What becomes of a host; filled in pass by pass.
+#[derive(Debug)]
+pub(crate) struct HostState {
+    pub fate: Fate,
+    /// It is off and must be on.
+    pub power_on: bool,
+    /// How its record changes before anything else is done.
+    pub edit: Option<(Box<Recorded>, Reason)>,
+    /// Whether it will stand when the plan is done.
+    pub present: bool,
+    /// Where it will stand.
+    pub provider: Option<Name>,
+    /// Zone that its volumes are made in.
+    pub zone: Text,
+    /// Generation that will stand.
+    pub generation: u32,
+    /// Where it answers; none: known only after apply.
+    pub endpoint: Option<Endpoint>,
+    /// It will be another machine: volumes must be attached anew.
+    pub remade: bool,
+    /// It gets a new system: bootstrap must run, whatever was recorded.
+    pub renewed: bool,
+    /// Steps after which it can be used.
+    pub up: Vec<DraftId>,
+    /// Step after which the old one is gone.
+    pub down: Option<DraftId>,
+    /// Space that was set aside for its new volumes.
+    pub space: Vec<Space>,
+    /// Steps that give the room for it and for its new volumes.
+    pub room: Vec<DraftId>,
+    /// Steps that put a mounted volume on it, with the volume.
+    pub mounts: Vec<(DraftId, pool_inventory::Address)>,
+}
+
+impl HostState {
+    pub(crate) fn new(fate: Fate) -> Self {
+        Self {
+            fate,
+            power_on: false,
+            edit: None,
+            present: false,
+            provider: None,
+            zone: "".into(),
+            generation: 0,
+            endpoint: None,
+            remade: false,
+            renewed: false,
+            up: Vec::new(),
+            down: None,
+            space: Vec::new(),
+            room: Vec::new(),
+            mounts: Vec::new(),
+        }
+    }
+}
+
+/// Index of a host: pool, then member.
+pub(crate) type HostId = (usize, usize);
+
+/// Everything that the passes share.
+pub(crate) struct Planner<'a> {
+    pub input: &'a PlanInput,
+    pub world: World<'a>,
+    pub pools: Vec<Pool<'a>>,
+    pub states: Vec<Vec<HostState>>,
+    pub networks: BTreeMap<Name, NetworkState>,
+    /// Generations of each volume, by the name of the host that it belongs to.
+    pub volumes: BTreeMap<Text, Vec<Range<usize>>>,
+    pub reach: Reach,
+    pub ledger: Ledger,
+    pub stock: Stock,
+    pub tiers: Tiers<'a>,
+    /// Places per pool, once they are looked for.
+    pub places: BTreeMap<usize, Places<'a>>,
+    /// Places per wish, shared by pools with the same wish.
+    pub families: BTreeMap<Vec<u8>, Rc<family::Family<'a>>>,
+    pub kept: Vec<BTreeMap<judge::Standing, Rc<Kept>>>,
+    pub groups: Vec<GroupDraft<'a>>,
+    pub drafts: Drafts,
+    pub declined: Vec<Declined>,
+    /// Networks that cannot be replaced because one of their hosts cannot, and why that one cannot.
+    pub pinned: &'a BTreeMap<Name, Why>,
+}
+
+/// What one attempt at a plan came to.
+enum Attempt {
+    Done(Box<Plan>),
+    /// This network cannot be replaced; try again without.
+    Pin(Name, Why),
+}
+
+/// Makes a plan: what must be done so that what there is becomes what is declared, in which order, and why.
+///
+/// A pure function: equal input gives a plan with equal bytes.
+///
+/// # Errors
+///
+/// When the input contradicts itself or declares what cannot be carried out. What merely cannot be done now, such as a
+/// host for which there is no place, is in [`Plan::declined`], and the rest is planned.
+pub fn plan(input: &PlanInput) -> Result<Plan, PlanError> {
+    let mut pinned = BTreeMap::new();
+    loop {
+        // Each turn pins one network more, so there are at most as many turns as networks.
+        match attempt(input, &pinned)? {
+            Attempt::Done(plan) => return Ok(*plan),
+            Attempt::Pin(network, why) => pinned.insert(network, why),
+        };
+    }
+}
+
+fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, PlanError> {
+    let mut planner = Planner::new(input, pinned)?;
+    if input.scope.refresh_only {
+        planner.refresh();
+        return planner.finish().map(|plan| Attempt::Done(Box::new(plan)));
+    }
+    planner.judge_networks()?;
+    planner.judge_hosts()?;
+    planner.guard();
+    planner.make_networks();
+    planner.remove();
+    planner.emit_hosts()?;
+    if let Some((network, why)) = planner.stuck_network() {
+        return Ok(Attempt::Pin(network, why));
+    }
+    planner.remove_networks();
+    planner.bootstraps()?;
+    planner.finish().map(|plan| Attempt::Done(Box::new(plan)))
+}
+
+impl<'a> Planner<'a> {
+    fn new(input: &'a PlanInput, pinned: &'a BTreeMap<Name, Why>) -> Result<Self, PlanError> {
+        let (world, declined) = World::new(input)?;
+        let pools = roster::roster(input, &world);
+        let ledger = Ledger::new(input, world.rows.iter().map(|row| &*row.now));
+        let reach = Reach::new(input, &world, &pools);
+        let mut volumes: BTreeMap<Text, Vec<Range<usize>>> = BTreeMap::new();
+        let mut at = 0;
+        while let Some(row) = world.rows.get(at) {
+            let address = &row.now.address;
+            let same = world.rows[at..].iter().take_while(|next| next.now.address == *address).count();
+            if let (Kind::Volume, Some((host, _))) = (address.kind, address.name.split_once('.')) {
+                volumes.entry(host.into()).or_default().push(at..at + same);
+            }
+            at += same;
+        }
+        let kept = pools.iter().map(|_| BTreeMap::new()).collect();
+        Ok(Self {
+            stock: Stock::new(input),
+            tiers: Tiers::default(),
+            places: BTreeMap::new(),
+            families: BTreeMap::new(),
+            groups: Vec::new(),
+            drafts: Drafts::default(),
+            networks: BTreeMap::new(),
+            states: Vec::new(),
+            input,
+            world,
+            pools,
+            volumes,
+            reach,
+            ledger,
+            kept,
+            declined,
+            pinned,
+        })
+    }
+
+    pub(crate) fn decline(&mut self, address: &pool_inventory::Address, why: Why) {
+        self.declined.push(Declined { address: address.clone(), why });
+    }
+
+    /// All hosts, pool by pool.
+    pub(crate) fn host_ids(&self) -> Vec<HostId> {
+        let of = |(pool, p): (usize, &Pool<'_>)| (0..p.hosts.len()).map(move |host| (pool, host)).collect::<Vec<_>>();
+        self.pools.iter().enumerate().flat_map(of).collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! Declared renames: the cloud object keeps running, only its record gets another address.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{
+    Address, Kind, Name, Text,
+    desired::{Desired, Hosts},
+    object::{Attachment, Recorded, Spec},
+};
+
+use super::roster::ordinal;
+use crate::plan::{Declined, Why};
+
+/// The renames of `moved:`, spread over all objects that they touch.
+#[derive(Default)]
+pub(crate) struct Moves {
+    hosts: BTreeMap<Text, Text>,
+    volumes: BTreeMap<Text, Text>,
+    networks: BTreeMap<Text, Text>,
+    pools: BTreeMap<Text, Text>,
+}
+
+impl Moves {
+    /// Reads `moved:`; what has no source any more is told, unless its target is there.
+    pub(crate) fn new(desired: &Desired, recorded: &[Recorded]) -> (Self, Vec<Declined>) {
+        let mut moves = Self::default();
+        let mut notes = Vec::new();
+        if desired.moved.is_empty() {
+            return (moves, notes);
+        }
+        for (from, to) in &desired.moved {
+            let is = |address: &Address| recorded.iter().any(|row| stands_for(row, address));
+            if from.kind != to.kind || !is(from) {
+                if !is(to) {
+                    notes.push(Declined { address: to.clone(), why: Why::NothingToMove { from: from.clone() } });
+                }
+                continue;
+            }
+            let table = match from.kind {
+                Kind::Host => &mut moves.hosts,
+                Kind::Volume => &mut moves.volumes,
+                Kind::Network => &mut moves.networks,
+                Kind::Pool => &mut moves.pools,
+                Kind::Tenant => continue,
+            };
+            table.insert(from.name.clone(), to.name.clone());
+        }
+        moves.spread(recorded);
+        (moves, notes)
+    }
+
+    /// A renamed pool renames its numbered hosts.
+    fn spread(&mut self, recorded: &[Recorded]) {
+        for row in recorded.iter().filter(|row| row.address.kind == Kind::Host) {
+            let Some((pool, to)) = row.pool.as_ref().and_then(|pool| Some((pool, self.pools.get(pool.as_str())?)))
+            else {
+                continue;
+            };
+            if let Some(number) = ordinal(pool, &row.address.name)
+                && !self.hosts.contains_key(&row.address.name)
+            {
+                self.hosts.insert(row.address.name.clone(), format!("{to}-{number}").into());
+            }
+        }
+    }
+
+    /// The row under its new address, or none when nothing of it is renamed.
+    pub(crate) fn apply(&self, row: &Recorded, desired: &Desired) -> Option<Recorded> {
+        if self.hosts.is_empty() && self.volumes.is_empty() && self.networks.is_empty() && self.pools.is_empty() {
+            return None;
+        }
+        let mut out = row.clone();
+        out.address = self.address(&row.address);
+        out.pool = row.pool.as_ref().map(|pool| self.pool(pool, &row.address, &out.address, desired));
+        out.needs = row.needs.iter().map(|need| self.address(need)).collect();
+        match &mut out.spec {
+            Spec::Host(host) => {
+                if let Some(to) = host.network.as_ref().and_then(|n| self.networks.get(n.as_str())) {
+                    host.network = Name::new(to).ok();
+                }
+            }
+            Spec::Volume(volume) => {
+                if let Some(Attachment { host, .. }) = &mut volume.attached {
+                    *host = self.address(host);
+                }
+            }
+            Spec::Network(_) => {}
+        }
+        (out != *row).then_some(out)
+    }
+
+    fn address(&self, address: &Address) -> Address {
+        let table = match address.kind {
+            Kind::Host => &self.hosts,
+            Kind::Network => &self.networks,
+            Kind::Volume => {
+                let moved = self.volumes.get(&address.name).unwrap_or(&address.name);
+                let (host, volume) = moved.split_once('.').unwrap_or((moved, ""));
+                return Address::volume(self.hosts.get(host).map_or(host, |to| to), volume);
+            }
+            Kind::Pool | Kind::Tenant => return address.clone(),
+        };
+        table.get(&address.name).map_or_else(|| address.clone(), |to| Address { kind: address.kind, name: to.clone() })
+    }
+
+    fn pool(&self, pool: &Name, from: &Address, to: &Address, desired: &Desired) -> Name {
+        if let Some(to) = self.pools.get(pool.as_str()).and_then(|to| Name::new(to).ok()) {
+            return to;
+        }
+        if from == to {
+            return pool.clone();
+        }
+        let host = to.host_of_volume().unwrap_or_else(|| to.clone());
+        let holds = |(name, spec): &(&Name, &pool_inventory::desired::PoolSpec)| match &spec.hosts {
+            Hosts::Count(_) => ordinal(name, &host.name).is_some(),
+            Hosts::Named(hosts) => hosts.contains_key(&*host.name),
+        };
+        desired.pools.iter().find(holds).map_or_else(|| pool.clone(), |(name, _)| name.clone())
+    }
+}
+
+fn stands_for(row: &Recorded, address: &Address) -> bool {
+    match address.kind {
+        Kind::Pool => row.pool.as_deref() == Some(&*address.name),
+        _ => row.address == *address,
+    }
+}

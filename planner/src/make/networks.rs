@@ -1,0 +1,322 @@
+//! Networks: each at one provider, made before its hosts and deleted after them.
+
+use pool_inventory::{
+    Address, Kind, Name,
+    market::{Change, Feature},
+    object::{NetworkSpec, Recorded, Spec, Status},
+};
+
+use super::{
+    Fate, Planner,
+    draft::{Draft, DraftId},
+    ladder::{Delta, compare},
+};
+use crate::{
+    error::PlanError,
+    plan::{Action, NewRecord, Reason, Why},
+};
+
+/// What becomes of a network.
+pub(crate) struct NetworkState {
+    pub fate: Fate,
+    pub provider: Name,
+    /// Its newest generation in the world.
+    pub row: Option<usize>,
+    /// What it shall be; none: it left the inventory.
+    pub wanted: Option<Spec>,
+    pub tenant: Name,
+    pub edit: Option<(Box<Recorded>, Reason)>,
+    /// Whether it will be there.
+    pub ready: bool,
+    /// Steps after which it can be used.
+    pub up: Vec<DraftId>,
+    /// The deletion of the one that is replaced.
+    pub down: Option<DraftId>,
+}
+
+impl Planner<'_> {
+    /// Decides what is to be done about each network.
+    pub(crate) fn judge_networks(&mut self) -> Result<(), PlanError> {
+        let destroy = self.input.scope.destroy;
+        for (name, decl) in self.input.desired.networks.iter().filter(|_| !destroy) {
+            let address = Address::network(name);
+            let [provider] = decl.on.as_slice() else {
+                let what = "a network stands on exactly one provider; declare one network per provider";
+                return Err(PlanError::Unsupported { address, what: what.into() });
+            };
+            let wanted = Spec::Network(NetworkSpec { cidr: decl.cidr, tags: Default::default() });
+            let row = self.world.of(&address).next_back();
+            let mut state = NetworkState {
+                fate: Fate::Keep,
+                provider: row.map_or_else(|| provider.clone(), |row| self.world.rows[row].now.provider.clone()),
+                row,
+                wanted: Some(wanted),
+                tenant: decl.tenant.clone(),
+                edit: None,
+                ready: true,
+                up: Vec::new(),
+                down: None,
+            };
+            self.judge_network(name, provider, &mut state);
+            self.networks.insert(name.clone(), state);
+        }
+        self.leaving_networks();
+        Ok(())
+    }
+
+    fn leaving_networks(&mut self) {
+        let rows: Vec<usize> =
+            (0..self.world.rows.len()).filter(|row| self.world.rows[*row].now.address.kind == Kind::Network).collect();
+        for row in rows {
+            let now = self.world.rows[row].now.clone();
+            let Ok(name) = Name::new(&now.address.name) else { continue };
+            let newest = self.world.of(&now.address).next_back() == Some(row);
+            if !newest || self.networks.contains_key(&name) {
+                continue;
+            }
+            let world = &self.world.rows[row];
+            let reason = self.leaving();
+            let fate = match (world.unseen(), world.gone()) {
+                (true, _) => Fate::Nothing,
+                (_, true) => Fate::Forget(Reason::Vanished),
+                _ => Fate::Remove(reason),
+            };
+            if matches!(fate, Fate::Nothing) {
+                self.decline(&now.address, Why::ProviderUnseen);
+            }
+            let (provider, tenant) = (now.provider.clone(), now.tenant.clone());
+            let state = NetworkState {
+                fate,
+                provider,
+                row: Some(row),
+                wanted: None,
+                tenant,
+                edit: None,
+                ready: false,
+                up: Vec::new(),
+                down: None,
+            };
+            self.networks.insert(name, state);
+        }
+    }
+
+    /// Why something goes that is not wished for any more.
+    pub(crate) fn leaving(&self) -> Reason {
+        if self.input.scope.destroy { Reason::Requested } else { Reason::Removed }
+    }
+
+    fn judge_network(&mut self, name: &Name, provider: &Name, state: &mut NetworkState) {
+        let address = Address::network(name);
+        if !self.input.seen.providers.contains_key(&state.provider) {
+            (state.fate, state.ready) = (Fate::Nothing, state.row.is_some());
+            self.decline(&address, Why::ProviderUnseen);
+            return;
+        }
+        let can = self.input.capabilities.get(provider).is_some_and(|c| c.features.contains(&Feature::Networks));
+        let Some(row) = state.row else {
+            state.fate = Fate::Make(Reason::NotPresent);
+            if !can {
+                (state.fate, state.ready) = (Fate::Nothing, false);
+                let features = vec![Feature::Networks];
+                self.decline(&address, Why::Lacks { features, provider: provider.clone() });
+            }
+            return;
+        };
+        let (fate, edit) = self.compare_network(&address, row, provider, state);
+        (state.fate, state.edit) = (fate, edit);
+        let replaced = matches!(state.fate, Fate::Replace(_));
+        if replaced && let Some(why) = self.pinned.get(name) {
+            state.fate = Fate::Nothing;
+            self.decline(&address, why.clone());
+        }
+    }
+
+    fn compare_network(
+        &mut self,
+        address: &Address,
+        row: usize,
+        provider: &Name,
+        state: &NetworkState,
+    ) -> (Fate, Option<(Box<Recorded>, Reason)>) {
+        let world = &self.world.rows[row];
+        let (Some(wanted), Some(capabilities)) = (&state.wanted, self.input.capabilities.get(&state.provider)) else {
+            return (Fate::Nothing, None);
+        };
+        if world.unfinished() {
+            return (Fate::Make(Reason::Unfinished), None);
+        }
+        if world.gone() {
+            return (Fate::Make(Reason::Vanished), None);
+        }
+        if self.input.scope.replace.contains(address) {
+            return (Fate::Replace(Reason::Requested), None);
+        }
+        let seen = world.sight.there();
+        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
+            let why = Why::Broken { detail: detail.clone() };
+            self.decline(address, why);
+            return (Fate::Nothing, None);
+        }
+        if *provider != world.now.provider {
+            let fields = super::record::field("provider", &world.now.provider, provider);
+            return (Fate::Replace(Reason::SpecChanged { fields }), None);
+        }
+        let mut to = world.now.clone().into_owned();
+        let mut fields = Vec::new();
+        if to.tenant != state.tenant {
+            fields = super::record::field("tenant", &to.tenant, &state.tenant);
+            to.tenant = state.tenant.clone();
+        }
+        let mut reason = Reason::SpecChanged { fields };
+        let fate = match compare(capabilities, &[], &world.now.spec, seen.map(|seen| &seen.spec), wanted) {
+            Delta::Same => Fate::Keep,
+            Delta::Record { to: spec, reason: why } => {
+                (to.spec, reason) = (spec, why);
+                Fate::Keep
+            }
+            Delta::Change { to, how: Change::InPlace, reason, .. } => {
+                Fate::Change { how: Change::InPlace, to: Box::new(to), reason }
+            }
+            Delta::Change { reason, .. } => Fate::Replace(reason),
+        };
+        let edit = (to != *world.now).then(|| (Box::new(to), reason));
+        (fate, edit)
+    }
+
+    /// Steps of networks that are made or changed; deletions come last, when it is known which hosts stay.
+    pub(crate) fn make_networks(&mut self) {
+        for (name, mut state) in std::mem::take(&mut self.networks) {
+            self.emit_network(&Address::network(&name), &mut state);
+            self.networks.insert(name, state);
+        }
+    }
+
+    fn emit_network(&mut self, address: &Address, state: &mut NetworkState) {
+        let record = state.row.and_then(|row| {
+            let untouched = matches!(state.fate, Fate::Nothing);
+            if untouched { None } else { self.first(row, state.edit.take()) }
+        });
+        state.up.extend(record);
+        let generation = state.row.map_or(1, |row| self.world.rows[row].now.generation);
+        let leftovers = self.leftovers(address);
+        match &state.fate {
+            Fate::Change { to, reason, .. } => {
+                let Some(row) = state.row else { return };
+                let from = self.edited(row, record);
+                let draft = Draft {
+                    address: address.clone(),
+                    generation,
+                    provider: state.provider.clone(),
+                    action: Action::Update { from, to: (**to).clone() },
+                    reason: reason.clone(),
+                    needs: record.into_iter().collect(),
+                };
+                let update = self.drafts.push(draft);
+                state.up.push(update);
+            }
+            Fate::Make(reason) | Fate::Replace(reason) => {
+                let reason = reason.clone();
+                let mut needs = leftovers;
+                needs.extend(record);
+                let (forget, generation) = match (&state.fate, state.row) {
+                    (_, None) => (None, 1),
+                    (Fate::Make(Reason::Unfinished), Some(_)) => (None, generation),
+                    (Fate::Make(_), Some(row)) => (Some(self.forget(row, Reason::Vanished)), generation + 1),
+                    (_, Some(row)) => {
+                        state.down = Some(self.delete(row, reason.clone()));
+                        (state.down, generation + 1)
+                    }
+                };
+                needs.extend(forget);
+                self.create_network(address, generation, needs, reason, state);
+            }
+            Fate::Keep | Fate::Nothing | Fate::Remove(_) | Fate::Forget(_) => {}
+        }
+    }
+
+    fn create_network(
+        &mut self,
+        address: &Address,
+        generation: u32,
+        needs: Vec<DraftId>,
+        reason: Reason,
+        state: &mut NetworkState,
+    ) {
+        let Some(spec) = state.wanted.clone() else { return };
+        // A replaced network may go to another provider than the one that its old self is at.
+        let declared = self.input.desired.networks.get(&*address.name).and_then(|decl| decl.on.first());
+        let provider = declared.unwrap_or(&state.provider).clone();
+        let record = NewRecord {
+            tenant: state.tenant.clone(),
+            pool: None,
+            protected: false,
+            needs: Vec::new(),
+            price: pool_inventory::Money::ZERO,
+        };
+        let action = Action::Create { spec, record: Box::new(record), group: None };
+        let create = Draft { address: address.clone(), generation, provider, action, reason, needs };
+        state.up = vec![self.drafts.push(create)];
+    }
+
+    /// A network that would be replaced although one of its hosts stays, and why that one stays.
+    pub(crate) fn stuck_network(&self) -> Option<(Name, Why)> {
+        let replaced = |state: &NetworkState| matches!(state.fate, Fate::Replace(_));
+        let name = self.networks.iter().filter(|(_, state)| replaced(state)).map(|(name, _)| name);
+        name.into_iter().find_map(|name| self.holder(name).map(|why| (name.clone(), why)))
+    }
+
+    /// A host that keeps a network from going, as the reason that its own declining gives.
+    fn holder(&self, network: &Name) -> Option<Why> {
+        let (pool, host) =
+            self.users(network).into_iter().find(|(pool, host)| self.states[*pool][*host].down.is_none())?;
+        let address = &self.pools[pool].hosts[host].address;
+        let own = self.declined.iter().find(|declined| declined.address == *address);
+        match own.map(|declined| &declined.why) {
+            Some(why @ (Why::Brake { .. } | Why::Protected { .. } | Why::OutOfScope)) => Some(why.clone()),
+            _ => Some(Why::NeedsDeclined { address: address.clone() }),
+        }
+    }
+
+    /// Recorded hosts in a network.
+    pub(crate) fn users(&self, network: &Name) -> Vec<super::HostId> {
+        let stands_in = |&(pool, host): &super::HostId| {
+            self.pools[pool].hosts[host].rows.clone().any(|row| match &self.world.rows[row].now.spec {
+                Spec::Host(spec) => spec.network.as_ref() == Some(network),
+                _ => false,
+            })
+        };
+        self.host_ids().into_iter().filter(stands_in).collect()
+    }
+
+    /// Deletes networks that left, once all their hosts do.
+    pub(crate) fn remove_networks(&mut self) {
+        for name in self.networks.keys().cloned().collect::<Vec<_>>() {
+            let state = &self.networks[&name];
+            let going = matches!(state.fate, Fate::Remove(_) | Fate::Forget(_));
+            if !going && state.down.is_none() {
+                continue;
+            }
+            let address = Address::network(&name);
+            let users = self.users(&name);
+            let downs: Vec<DraftId> = users.iter().filter_map(|(pool, host)| self.states[*pool][*host].down).collect();
+            if let Some(down) = state.down {
+                self.drafts.needs(down, downs);
+                continue;
+            }
+            let Some(row) = state.row else { continue };
+            if downs.len() < users.len() {
+                let why = self.holder(&name).unwrap_or(Why::NeedsDeclined { address: address.clone() });
+                self.decline(&address, why);
+                continue;
+            }
+            let record = self.first(row, None);
+            let leftovers = self.leftovers(&address);
+            let step = match &self.networks[&name].fate {
+                Fate::Forget(reason) => self.forget(row, reason.clone()),
+                Fate::Remove(reason) => self.delete(row, reason.clone()),
+                _ => continue,
+            };
+            self.drafts.needs(step, downs.into_iter().chain(record).chain(leftovers));
+        }
+    }
+}

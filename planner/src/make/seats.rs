@@ -1,0 +1,336 @@
+//! Taking places: which host goes where, with stock, quotas and backends counted down.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{
+    Money, Name, Text,
+    desired::PoolVolume,
+    object::{Spec, VolumeSpec},
+};
+
+use super::{
+    draft::DraftId,
+    family::Family,
+    ledger::{AccountId, Charges, Ledger, merge},
+    tiers::{Tiers, volume_price},
+};
+use crate::{input::PlanInput, plan::Refusal};
+
+/// Machines left per provider and offering; none: not told.
+pub(crate) struct Stock(Vec<Vec<Option<u32>>>);
+
+impl Stock {
+    pub(crate) fn new(input: &PlanInput) -> Self {
+        let of = |provider: &Name| {
+            input.markets.get(provider).map_or_else(Vec::new, |m| m.offerings.iter().map(|o| o.stock).collect())
+        };
+        Self(input.desired.providers.keys().map(of).collect())
+    }
+
+    fn slot(&mut self, (provider, offering): (u32, u32)) -> &mut Option<u32> {
+        &mut self.0[provider as usize][offering as usize]
+    }
+
+    pub(crate) fn left(&self, (provider, offering): (u32, u32)) -> bool {
+        self.0[provider as usize][offering as usize] != Some(0)
+    }
+
+    pub(crate) fn take(&mut self, key: (u32, u32)) {
+        if let Some(left) = self.slot(key) {
+            *left = left.saturating_sub(1);
+        }
+    }
+}
+
+/// A volume that needs space, and what may serve it in each zone.
+pub(crate) struct Fresh<'a> {
+    pub name: &'a Name,
+    pub volume: &'a PoolVolume,
+    /// What its lost or unfinished predecessor is recorded to use.
+    pub own: Charges,
+}
+
+/// Backend and price of a volume that was given space.
+#[derive(Debug, Clone)]
+pub(crate) struct Space {
+    pub volume: Name,
+    pub backend: Text,
+    pub price: Money,
+}
+
+/// A place that was taken.
+pub(crate) struct Seat {
+    pub spot: usize,
+    pub space: Vec<Space>,
+    pub needs: Vec<DraftId>,
+    /// All that was taken, host and volumes.
+    pub charges: Charges,
+}
+
+/// Why no place was left.
+#[derive(Debug, Clone)]
+pub(crate) enum Full {
+    /// One account of the tenant stands against every place.
+    Tenant { account: AccountId, want: Charges },
+    /// Each place for its own reason; those that were found out here.
+    Places(Vec<Refusal>),
+}
+
+/// What one host asks for.
+pub(crate) struct Ask<'p, 'a> {
+    pub tenant: &'p Name,
+    pub fresh: Vec<Fresh<'a>>,
+    /// Where its volumes are already.
+    pub pin: Option<(Name, Text)>,
+    /// What its predecessor gives back just before.
+    pub own: Charges,
+}
+
+/// The hosts of one pool, counted per domain, and how far its list of places is used up.
+pub(crate) struct Session {
+    /// Places by domain, best first, and the first of each that may still have room.
+    domains: Vec<Vec<u32>>,
+    heads: Vec<usize>,
+    counts: Vec<u32>,
+    /// (hosts, best place left, domain): the first is where the next host goes.
+    queue: BTreeSet<(u32, u32, u32)>,
+    /// Why places were given up.
+    refused: BTreeMap<Text, Text>,
+    /// Accounts of the tenant that stood against a place.
+    short: BTreeMap<AccountId, (Charges, Text)>,
+    spread: bool,
+}
+
+/// What placing looks at and counts down.
+pub(crate) struct Room<'r, 'a> {
+    pub input: &'a PlanInput,
+    pub ledger: &'r mut Ledger,
+    pub stock: &'r mut Stock,
+    pub tiers: &'r mut Tiers<'a>,
+}
+
+impl Session {
+    /// `present`: domain of each host that stays.
+    pub(crate) fn new(family: &Family<'_>, spread: bool, present: impl Iterator<Item = u32>) -> Self {
+        let mut domains = vec![Vec::new(); family.domains.len()];
+        for (at, spot) in (0..).zip(&family.spots) {
+            domains[spot.domain as usize].push(at);
+        }
+        let mut counts = vec![0; domains.len()];
+        for domain in present {
+            counts[domain as usize] += 1;
+        }
+        let heads = vec![0; domains.len()];
+        let mut session = Self {
+            domains,
+            heads,
+            counts,
+            queue: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            short: BTreeMap::new(),
+            spread,
+        };
+        for domain in 0..session.domains.len() {
+            session.enqueue(domain);
+        }
+        session
+    }
+
+    fn key(&self, domain: usize) -> Option<(u32, u32, u32)> {
+        let head = *self.domains[domain].get(self.heads[domain])?;
+        let count = if self.spread { self.counts[domain] } else { 0 };
+        Some((count, head, u32::try_from(domain).ok()?))
+    }
+
+    fn enqueue(&mut self, domain: usize) {
+        self.queue.extend(self.key(domain));
+    }
+
+    fn dequeue(&mut self, domain: usize) {
+        if let Some(key) = self.key(domain) {
+            self.queue.remove(&key);
+        }
+    }
+
+    /// Finds a place, takes it, and says what must be done before it is free.
+    pub(crate) fn seat<'a>(
+        &mut self,
+        family: &Family<'a>,
+        ask: &Ask<'_, 'a>,
+        room: &mut Room<'_, 'a>,
+    ) -> Result<Seat, Full> {
+        if ask.pin.is_some() || !ask.own.is_empty() {
+            return self.seat_one(family, ask, room);
+        }
+        while let Some(&(_, head, domain)) = self.queue.first() {
+            let domain = domain as usize;
+            let tried = self.attempt(family, head as usize, ask, room);
+            self.dequeue(domain);
+            // A place that has no room for this host has none for the later ones, which ask for the same.
+            match tried.is_some() {
+                true => self.counts[domain] += 1,
+                false => self.heads[domain] += 1,
+            }
+            self.enqueue(domain);
+            if let Some(seat) = tried {
+                return Ok(seat);
+            }
+        }
+        Err(self.full(family))
+    }
+
+    /// For hosts that not every place is open to: looks at the places in the order that spreading asks for.
+    fn seat_one<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Result<Seat, Full> {
+        let open = |spot: &super::family::Spot<'_>| {
+            ask.pin.as_ref().is_none_or(|(provider, zone)| spot.provider == provider && spot.offering.zone == *zone)
+        };
+        let mut order: Vec<(u32, usize)> = Vec::new();
+        for (at, spot) in family.spots.iter().enumerate().filter(|(_, spot)| open(spot)) {
+            let count = if self.spread { self.counts[spot.domain as usize] } else { 0 };
+            order.push((count, at));
+        }
+        order.sort_unstable();
+        for (_, at) in order {
+            if let Some(seat) = self.attempt(family, at, ask, room) {
+                let domain = family.spots[at].domain as usize;
+                self.dequeue(domain);
+                self.counts[domain] += 1;
+                self.enqueue(domain);
+                return Ok(seat);
+            }
+        }
+        Err(match &ask.pin {
+            Some((provider, zone)) => {
+                let mut refusals = self.refusals();
+                let why = format!("its volumes are in {provider}/{zone}, and no other place will do").into();
+                refusals.push(Refusal { candidate: "*".into(), why });
+                Full::Places(refusals)
+            }
+            None => self.full(family),
+        })
+    }
+
+    /// The tenant's account that stands against every place, or the reason of each place.
+    fn full(&self, family: &Family<'_>) -> Full {
+        match self.short.first_key_value() {
+            Some((account, (want, _))) if self.refused.is_empty() && !family.spots.is_empty() => {
+                Full::Tenant { account: *account, want: want.clone() }
+            }
+            _ => Full::Places(self.refusals()),
+        }
+    }
+
+    /// Why places were given up, so far.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        let places =
+            self.refused.iter().map(|(candidate, why)| Refusal { candidate: candidate.clone(), why: why.clone() });
+        let tenant = self.short.values().map(|(_, why)| Refusal { candidate: "*".into(), why: why.clone() });
+        places.chain(tenant).collect()
+    }
+
+    fn attempt<'a>(
+        &mut self,
+        family: &Family<'a>,
+        at: usize,
+        ask: &Ask<'_, 'a>,
+        room: &mut Room<'_, 'a>,
+    ) -> Option<Seat> {
+        let spot = &family.spots[at];
+        let name = || Text::from(format!("{}/{}/{}", spot.provider, spot.offering.zone, spot.offering.name));
+        if !room.stock.left(spot.stock) {
+            self.refuse(name(), "none left".into());
+            return None;
+        }
+        let (space, charges) = match space(spot.provider, &spot.offering.zone, &spot.charges, ask, room) {
+            Ok(found) => found,
+            Err(why) => {
+                self.refuse(format!("{}/{}", spot.provider, spot.offering.zone).into(), why);
+                return None;
+            }
+        };
+        if let Err(account) = room.ledger.fits(&charges, &ask.own) {
+            let (text, limit, used) = room.ledger.describe(account, &charges);
+            if text.starts_with("tenant/") {
+                self.short.entry(account).or_insert_with(|| (charges, super::words::over(&text, limit, used)));
+            } else {
+                self.refuse(name(), super::words::over(&text, limit, used));
+            }
+            return None;
+        }
+        room.stock.take(spot.stock);
+        let needs = room.ledger.take(&charges, &ask.own);
+        Some(Seat { spot: at, space, needs, charges })
+    }
+
+    fn refuse(&mut self, candidate: Text, why: Text) {
+        self.refused.entry(candidate).or_insert(why);
+    }
+}
+
+/// Backends for all new volumes of a host, with what host and volumes take together.
+fn space<'a>(
+    provider: &Name,
+    zone: &Text,
+    host: &Charges,
+    ask: &Ask<'_, 'a>,
+    room: &mut Room<'_, 'a>,
+) -> Result<(Vec<Space>, Charges), Text> {
+    let mut all = host.clone();
+    let mut spaces = Vec::with_capacity(ask.fresh.len());
+    for fresh in &ask.fresh {
+        let (space, charges) = backend(provider, zone, (ask.tenant, fresh), (&all, &ask.own), room)?;
+        all = charges;
+        spaces.push(space);
+    }
+    Ok((spaces, all))
+}
+
+/// The first backend of a tier with room beside what is taken already (`before`), given what is given back (`own`).
+pub(crate) fn backend<'a>(
+    provider: &Name,
+    zone: &Text,
+    (tenant, fresh): (&Name, &Fresh<'a>),
+    (before, own): (&Charges, &Charges),
+    room: &mut Room<'_, 'a>,
+) -> Result<(Space, Charges), Text> {
+    let tier = &fresh.volume.tier;
+    let Some(spec) = room.input.desired.tiers.get(tier) else { return Err(format!("there is no tier {tier}").into()) };
+    let serving = room.tiers.serving(room.input, provider, zone, tier, spec);
+    let mut full = Vec::new();
+    let mut tenant_short = None;
+    for offer in &serving.offers {
+        let price = volume_price(offer, fresh.volume.size);
+        let charges = room.ledger.price_of(&sizing(fresh.volume, &offer.name), tenant, provider, price, false);
+        let all = merge(before.iter().copied().chain(charges));
+        let found = || Space { volume: fresh.name.clone(), backend: offer.name.clone(), price };
+        match room.ledger.fits(&all, own) {
+            Ok(()) => return Ok((found(), all)),
+            Err(account) => {
+                let (text, limit, used) = room.ledger.describe(account, &all);
+                if !text.starts_with("backend/") {
+                    // Not the backend's fault: the caller finds the account again and says so.
+                    tenant_short = tenant_short.or(Some((found(), all)));
+                }
+                full.push(Refusal { candidate: offer.name.clone(), why: super::words::over(&text, limit, used) });
+            }
+        }
+    }
+    tenant_short.ok_or_else(|| {
+        full.extend(serving.refusals.iter().cloned());
+        super::family::no_backend(tier, &full)
+    })
+}
+
+/// A spec that charges what the volume will charge; the rest of it does not matter.
+pub(crate) fn sizing(volume: &PoolVolume, backend: &Text) -> Spec {
+    Spec::Volume(VolumeSpec {
+        tier: volume.tier.clone(),
+        backend: backend.clone(),
+        zone: "".into(),
+        size: volume.size,
+        provisioning: pool_inventory::desired::Provisioning::Thin,
+        tags: BTreeMap::new(),
+        attached: None,
+        on_remove: volume.on_remove,
+    })
+}

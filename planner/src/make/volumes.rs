@@ -1,0 +1,524 @@
+//! Volumes of hosts that stay or come: made, grown, attached.
+
+use pool_inventory::{
+    Address, Name,
+    desired::{PoolSpec, PoolVolume},
+    market::Change,
+    object::{Attachment, Recorded, Spec, Status, VolumeSpec},
+};
+
+use super::{
+    HostId, Planner,
+    draft::{Draft, DraftId},
+    family::tier_of,
+    ladder::{Delta, compare},
+    ledger::{Charges, difference},
+    record::{Belongs, belongs, field},
+    seats::{Fresh, Space},
+    words,
+};
+use crate::{
+    error::PlanError,
+    plan::{Action, NewRecord, Reason, Refusal, Why},
+};
+
+/// What is to be done about a volume that stands.
+#[derive(Default)]
+struct Todo {
+    edit: Option<(Box<Recorded>, Reason)>,
+    update: Option<(Spec, Reason)>,
+    detach: Option<Reason>,
+    attach: Option<Reason>,
+    refused: Vec<Why>,
+}
+
+impl Todo {
+    fn acts(&self) -> bool {
+        self.edit.is_some() || self.update.is_some() || self.detach.is_some() || self.attach.is_some()
+    }
+}
+
+/// A wished volume of a host.
+struct Wish<'a> {
+    id: HostId,
+    address: Address,
+    name: &'a Name,
+    decl: &'a PoolVolume,
+    pool: &'a PoolSpec,
+}
+
+impl<'a> Planner<'a> {
+    /// Does what the volumes of a host need.
+    pub(crate) fn host_volumes(&mut self, id: HostId) -> Result<(), PlanError> {
+        let Some(pool) = self.pools[id.0].decl else { return Ok(()) };
+        for (name, decl) in &pool.volumes {
+            let address = Address::volume(&self.pools[id.0].hosts[id.1].address.name, name);
+            self.volume(Wish { id, address, name, decl, pool })?;
+        }
+        Ok(())
+    }
+
+    fn volume(&mut self, wish: Wish<'a>) -> Result<(), PlanError> {
+        let host = self.pools[wish.id.0].hosts[wish.id.1].address.clone();
+        let present = self.states[wish.id.0][wish.id.1].present;
+        let Some(row) = self.world.of(&wish.address).next_back() else {
+            if !present {
+                self.decline(&wish.address, Why::NeedsDeclined { address: host });
+            } else {
+                self.make_volume(&wish, None, Reason::NotPresent, Vec::new());
+            }
+            return Ok(());
+        };
+        let world = &self.world.rows[row];
+        if world.unseen() {
+            self.decline(&wish.address, Why::ProviderUnseen);
+            return Ok(());
+        }
+        if world.unfinished() || world.gone() {
+            if !present {
+                self.decline(&wish.address, Why::NeedsDeclined { address: host });
+                return Ok(());
+            }
+            let reason = if world.unfinished() { Reason::Unfinished } else { Reason::Vanished };
+            self.make_volume(&wish, Some(row), reason, Vec::new());
+            return Ok(());
+        }
+        if let Some(reason) = self.replacing(&wish, row) {
+            self.replace_volume(&wish, row, reason);
+            return Ok(());
+        }
+        let todo = self.volume_todo(&wish, row)?;
+        self.do_volume(&wish, row, todo);
+        Ok(())
+    }
+
+    /// Why a volume that stands is to be made anew, losing its data; this happens on request, or where the inventory
+    /// says that its data may go.
+    fn replacing(&mut self, wish: &Wish<'a>, row: usize) -> Option<Reason> {
+        if self.input.scope.replace.contains(&wish.address) {
+            return Some(Reason::Requested);
+        }
+        let seen = self.world.rows[row].sight.there()?;
+        let Status::Failed(detail) = &seen.status else { return None };
+        let may_go = wish.decl.on_remove == pool_inventory::desired::OnRemove::Delete;
+        may_go.then(|| Reason::Unhealthy { detail: detail.clone() })
+    }
+
+    /// Compares a volume that stands with its declaration.
+    fn volume_todo(&mut self, wish: &Wish<'a>, row: usize) -> Result<Todo, PlanError> {
+        let mut todo = Todo::default();
+        let wanted = self.wanted(wish, row, &mut todo)?;
+        let world = &self.world.rows[row];
+        let seen = world.sight.there();
+        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
+            todo.refused.push(Why::Broken { detail: detail.clone() });
+            return Ok(todo);
+        }
+        self.attachment(wish, row, &mut todo);
+        let (Some(wanted), Some(capabilities)) = (wanted, self.input.capabilities.get(&world.now.provider)) else {
+            return Ok(todo);
+        };
+        let applied = Spec::Volume(detached(&world.now.spec, &wanted));
+        let seen = seen.map(|seen| Spec::Volume(detached(&seen.spec, &wanted)));
+        let wanted = Spec::Volume(wanted);
+        let mut spec = None;
+        match compare(capabilities, &wish.pool.ignore_changes, &applied, seen.as_ref(), &wanted) {
+            Delta::Same => {}
+            Delta::Record { to, reason } => spec = Some((to, reason)),
+            Delta::Change { to, how: Change::InPlace, reason, .. } => todo.update = Some((to, reason)),
+            Delta::Change { fields, .. } => {
+                let stuck = |f: &pool_inventory::object::FieldChange| {
+                    capabilities.change(pool_inventory::Kind::Volume, &f.field) != Change::InPlace
+                };
+                todo.refused.push(Why::CannotMove { fields: fields.into_iter().filter(stuck).collect() });
+            }
+        }
+        self.record_volume(wish, row, spec, &mut todo);
+        Ok(todo)
+    }
+
+    /// What the volume should be where it is; none where it cannot be that.
+    fn wanted(&mut self, wish: &Wish<'a>, row: usize, todo: &mut Todo) -> Result<Option<VolumeSpec>, PlanError> {
+        let now = &self.world.rows[row].now;
+        let Spec::Volume(volume) = &now.spec else { return Ok(None) };
+        let name = self.pools[wish.id.0].name.clone().unwrap_or_else(|| now.tenant.clone());
+        let tier = tier_of(self.input, &name, &wish.decl.tier)?;
+        let serving = self.tiers.serving(self.input, &now.provider, &volume.zone, &wish.decl.tier, tier);
+        let seen_size = self.world.rows[row].sight.there().and_then(|s| s.spec.volume()).map(|v| v.size);
+        let has = seen_size.unwrap_or(volume.size).max(volume.size);
+        let mut wanted = VolumeSpec {
+            tier: wish.decl.tier.clone(),
+            backend: volume.backend.clone(),
+            zone: volume.zone.clone(),
+            size: wish.decl.size,
+            provisioning: tier.provisioning,
+            tags: wish.pool.labels.clone(),
+            attached: volume.attached.clone(),
+            on_remove: wish.decl.on_remove,
+        };
+        if !serving.offers.iter().any(|offer| offer.name == volume.backend) {
+            let first = serving.offers.first().map_or("none", |offer| &offer.name);
+            todo.refused.push(Why::CannotMove { fields: field("backend", &volume.backend, &first) });
+            wanted.tier.clone_from(&volume.tier);
+            wanted.provisioning = volume.provisioning;
+        }
+        if wish.decl.size < has {
+            todo.refused.push(Why::Shrink { from: has, to: wish.decl.size });
+            wanted.size = has;
+        }
+        Ok(Some(wanted))
+    }
+
+    /// What only the record holds.
+    fn record_volume(&self, wish: &Wish<'a>, row: usize, spec: Option<(Spec, Reason)>, todo: &mut Todo) {
+        let now = &*self.world.rows[row].now;
+        let Some(pool) = &self.pools[wish.id.0].name else { return };
+        let protected = wish.pool.protected || wish.decl.protected;
+        let same = now.tenant == wish.pool.tenant && now.pool.as_ref() == Some(pool) && now.protected == protected;
+        let grown = todo.update.as_ref().map(|(to, _)| to).or(spec.as_ref().map(|(to, _)| to));
+        let size = |spec: &Spec| spec.volume().map(|volume| volume.size);
+        let resized = grown.is_some_and(|to| size(to) != size(&now.spec));
+        if same && spec.is_none() && todo.update.is_none() {
+            return;
+        }
+        let mut to = now.clone();
+        let wanted = Belongs { tenant: &wish.pool.tenant, pool, protected, needs: now.needs.clone() };
+        let mut fields = belongs(&mut to, wanted);
+        if let Some(grown) = grown.filter(|_| resized) {
+            let price = super::tiers::price_of(self.input, &now.provider, grown);
+            if price != to.price {
+                fields.extend(field("price", &to.price.per_month(), &price.per_month()));
+                to.price = price;
+            }
+        }
+        let mut reason = None;
+        if let Some((spec, why)) = spec {
+            (to.spec, reason) = (attached_as(spec, &now.spec), Some(why));
+        }
+        // Fields that are ours alone change in the record, whatever else changes in the cloud.
+        if let (Some((Spec::Volume(update), why)), Spec::Volume(own)) = (&todo.update, &mut to.spec)
+            && (own.on_remove != update.on_remove || own.tier != update.tier)
+        {
+            (own.on_remove, own.tier) = (update.on_remove, update.tier.clone());
+            reason = Some(why.clone());
+        }
+        if to != *now {
+            fields.sort();
+            todo.edit = Some((Box::new(to), reason.unwrap_or(Reason::SpecChanged { fields })));
+        }
+    }
+
+    /// Whether it must be attached to its host, and detached before.
+    fn attachment(&self, wish: &Wish<'a>, row: usize, todo: &mut Todo) {
+        let state = &self.states[wish.id.0][wish.id.1];
+        let host = &self.pools[wish.id.0].hosts[wish.id.1].address;
+        if !state.present {
+            return;
+        }
+        let world = &self.world.rows[row];
+        let of = |spec: &Spec| spec.volume().and_then(|volume| volume.attached.clone());
+        let recorded = of(&world.now.spec);
+        let seen = world.sight.there().map_or_else(|| recorded.clone(), |seen| of(&seen.spec));
+        if state.remade {
+            let reason = Reason::FollowsFrom { address: host.clone() };
+            todo.detach = seen.is_some().then(|| reason.clone());
+            todo.attach = Some(reason);
+            return;
+        }
+        let fits = |at: &Attachment| self.world.same_host(&at.host, host) && at.mount == wish.decl.mount;
+        let (is, was) = (seen.as_ref().is_some_and(fits), recorded.as_ref().is_some_and(fits));
+        if is && was {
+            return;
+        }
+        let shown = |at: &Option<Attachment>| match at {
+            None => "detached".to_owned(),
+            Some(Attachment { host, mount: None }) => host.to_string(),
+            Some(Attachment { host, mount: Some(mount) }) => format!("{host} at {mount}"),
+        };
+        let wanted = Some(Attachment { host: host.clone(), mount: wish.decl.mount.clone() });
+        let reason = match (&recorded, was) {
+            (None, _) => Reason::Unfinished,
+            (_, true) => Reason::Drifted { fields: field("attached", &shown(&recorded), &shown(&seen)) },
+            (_, false) => Reason::SpecChanged { fields: field("attached", &shown(&recorded), &shown(&wanted)) },
+        };
+        todo.detach = (seen.is_some() && !is).then(|| reason.clone());
+        todo.attach = Some(reason);
+    }
+
+    fn do_volume(&mut self, wish: &Wish<'a>, row: usize, mut todo: Todo) {
+        for why in std::mem::take(&mut todo.refused) {
+            self.decline(&wish.address, why);
+        }
+        let host_goes = self.states[wish.id.0][wish.id.1].down.is_some();
+        let stray = self.world.rows[row].was.is_none_or(|was| *was != *self.world.rows[row].now);
+        if (todo.acts() || stray) && !host_goes && !self.reach.covers(&wish.address) {
+            return self.decline(&wish.address, Why::OutOfScope);
+        }
+        let mut needs = Vec::new();
+        if let Some((to, _)) = &todo.update {
+            match self.room_to_grow(row, to, todo.edit.as_ref().map(|(edit, _)| &**edit)) {
+                Ok(room) => needs = room,
+                Err(why) => {
+                    self.decline(&wish.address, why);
+                    (todo.update, todo.edit) = (None, None);
+                }
+            }
+        }
+        let leftovers = self.leftovers(&wish.address);
+        let mut last = self.first(row, todo.edit);
+        if let Some((to, reason)) = todo.update {
+            let from = self.edited(row, last);
+            let to = attached_as(to, &from);
+            needs.extend(last.into_iter().chain(leftovers.iter().copied()));
+            last = Some(self.step(row, Action::Update { from, to }, reason, needs));
+        }
+        if let Some(reason) = todo.detach {
+            let detach = self.detach(row, reason, last);
+            if let Some(down) = self.states[wish.id.0][wish.id.1].down {
+                self.drafts.needs(down, [detach]);
+            }
+            last = Some(detach);
+        }
+        if let Some(reason) = todo.attach {
+            let spec = match last.map(|id| &self.drafts.0[id.0 as usize].action) {
+                Some(Action::Record { to }) => to.spec.clone(),
+                Some(Action::Update { to, .. } | Action::Detach { to }) => to.clone(),
+                _ => self.world.rows[row].now.spec.clone(),
+            };
+            let generation = self.world.rows[row].now.generation;
+            self.attach(wish, generation, spec, reason, last.into_iter().chain(leftovers).collect());
+        }
+    }
+
+    fn step(&mut self, row: usize, action: Action, reason: Reason, needs: Vec<DraftId>) -> DraftId {
+        let now = &self.world.rows[row].now;
+        let draft = Draft {
+            address: now.address.clone(),
+            generation: now.generation,
+            provider: now.provider.clone(),
+            action,
+            reason,
+            needs,
+        };
+        self.drafts.push(draft)
+    }
+
+    fn attach(&mut self, wish: &Wish<'a>, generation: u32, spec: Spec, reason: Reason, mut needs: Vec<DraftId>) {
+        let state = &self.states[wish.id.0][wish.id.1];
+        let Some(provider) = state.provider.clone() else { return };
+        needs.extend(&state.up);
+        let Spec::Volume(volume) = spec else { return };
+        let host = self.pools[wish.id.0].hosts[wish.id.1].address.clone();
+        let attached = Some(Attachment { host, mount: wish.decl.mount.clone() });
+        let to = Spec::Volume(VolumeSpec { attached, ..volume });
+        let address = wish.address.clone();
+        let step = self.drafts.push(Draft {
+            address: address.clone(),
+            generation,
+            provider,
+            action: Action::Attach { to },
+            reason,
+            needs,
+        });
+        self.states[wish.id.0][wish.id.1].mounts.push((step, address));
+    }
+
+    /// Takes what a volume grows by.
+    fn room_to_grow(&mut self, row: usize, to: &Spec, edit: Option<&Recorded>) -> Result<Vec<DraftId>, Why> {
+        let now = &self.world.rows[row].now;
+        let (tenant, price) = edit.map_or((&now.tenant, now.price), |edit| (&edit.tenant, edit.price));
+        let of = |spec: &Spec, price| self.ledger.price_of(spec, tenant, &now.provider, price, false);
+        // The price, and what the record alone knows, are taken by the step before.
+        let (total, _) = difference(&of(&now.spec, now.price), &of(to, price));
+        let before = edit.map_or(&now.spec, |edit| &edit.spec);
+        let (more, _) = difference(&of(before, price), &of(to, price));
+        match self.ledger.fits(&total, &Charges::new()) {
+            Ok(()) => Ok(self.ledger.take(&more, &Charges::new())),
+            Err(account) => {
+                let (name, limit, wanted) = self.ledger.describe(account, &total);
+                let backend = now.spec.volume().map_or_else(|| "".into(), |volume| volume.backend.clone());
+                let refusal = || Refusal { candidate: backend, why: words::over(&name, limit, wanted) };
+                Err(words::quota(&name, limit, wanted).unwrap_or_else(|| Why::NoBackend { refusals: vec![refusal()] }))
+            }
+        }
+    }
+
+    /// Makes a volume: in the space that its host's placing set aside, or in some that is found now.
+    fn make_volume(&mut self, wish: &Wish<'a>, row: Option<usize>, reason: Reason, after: Vec<DraftId>) {
+        let (pool, host) = wish.id;
+        let state = &self.states[pool][host];
+        let (Some(provider), zone, remade) = (state.provider.clone(), state.zone.clone(), state.remade) else { return };
+        if !remade && !self.reach.covers(&wish.address) {
+            return self.decline(&wish.address, Why::OutOfScope);
+        }
+        let told = self.input.seen.providers.contains_key(&provider)
+            || self.input.capabilities.get(&provider).is_some_and(|c| !c.creates);
+        if !told {
+            return self.decline(&wish.address, Why::ProviderUnseen);
+        }
+        let set_aside = state.space.iter().find(|space| space.volume == *wish.name).cloned();
+        let own = row.map_or_else(Charges::new, |row| self.ledger.of(&self.world.rows[row].now));
+        let mut needs = self.leftovers(&wish.address);
+        needs.extend(after);
+        let (space, charges) = match set_aside {
+            Some(space) => {
+                // The room of host and volumes was found together, so both wait for all that gives it.
+                needs.extend(state_needs(&self.states[pool][host]));
+                (space, own.clone())
+            }
+            None => {
+                let fresh = Fresh { name: wish.name, volume: wish.decl, own: own.clone() };
+                match self.find_space(wish, &provider, &zone, &fresh) {
+                    Ok((space, charges, room)) => {
+                        needs.extend(room);
+                        (space, charges)
+                    }
+                    Err(why) => return self.decline(&wish.address, why),
+                }
+            }
+        };
+        let mut generation = 1;
+        if let Some(row) = row {
+            let first = self.first(row, None);
+            needs.extend(first);
+            generation = self.world.rows[row].now.generation;
+            if !matches!(reason, Reason::Unfinished) {
+                generation += 1;
+            }
+            if matches!(reason, Reason::Vanished) {
+                let forget = self.forget_for(row, Reason::Vanished, &charges);
+                self.drafts.needs(forget, first);
+                needs.push(forget);
+                if remade && !own.is_empty() {
+                    let host_up = self.states[pool][host].up.clone();
+                    host_up.into_iter().for_each(|up| self.drafts.needs(up, [forget]));
+                }
+            }
+        }
+        self.create_volume(wish, generation, provider, zone, space, reason, needs);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all parts of one step, used in one place")]
+    fn create_volume(
+        &mut self,
+        wish: &Wish<'a>,
+        generation: u32,
+        provider: Name,
+        zone: pool_inventory::Text,
+        space: Space,
+        reason: Reason,
+        needs: Vec<DraftId>,
+    ) {
+        let Some(tier) = self.input.desired.tiers.get(&wish.decl.tier) else { return };
+        let spec = Spec::Volume(VolumeSpec {
+            tier: wish.decl.tier.clone(),
+            backend: space.backend,
+            zone,
+            size: wish.decl.size,
+            provisioning: tier.provisioning,
+            tags: wish.pool.labels.clone(),
+            attached: None,
+            on_remove: wish.decl.on_remove,
+        });
+        let record = NewRecord {
+            tenant: wish.pool.tenant.clone(),
+            pool: self.pools[wish.id.0].name.clone(),
+            protected: wish.pool.protected || wish.decl.protected,
+            needs: Vec::new(),
+            price: space.price,
+        };
+        let action = Action::Create { spec: spec.clone(), record: Box::new(record), group: None };
+        let address = wish.address.clone();
+        let step = Draft { address, generation, provider, action, reason: reason.clone(), needs };
+        let step = self.drafts.push(step);
+        self.attach(wish, generation, spec, reason, vec![step]);
+    }
+
+    /// Space for a volume of a host that stands already.
+    fn find_space(
+        &mut self,
+        wish: &Wish<'a>,
+        provider: &Name,
+        zone: &pool_inventory::Text,
+        fresh: &Fresh<'a>,
+    ) -> Result<(Space, Charges, Vec<DraftId>), Why> {
+        let tenant = &wish.pool.tenant;
+        let found = self.backend_for(provider, zone, tenant, fresh, &Charges::new(), &fresh.own);
+        let (space, charges) = match found {
+            Ok(found) => found,
+            Err(why) => {
+                let refusals = vec![Refusal { candidate: format!("{provider}/{zone}").into(), why }];
+                return Err(Why::NoBackend { refusals });
+            }
+        };
+        if let Err(account) = self.ledger.fits(&charges, &fresh.own) {
+            let (name, limit, wanted) = self.ledger.describe(account, &charges);
+            let refusal = || Refusal { candidate: space.backend.clone(), why: words::over(&name, limit, wanted) };
+            return Err(
+                words::quota(&name, limit, wanted).unwrap_or_else(|| Why::NoBackend { refusals: vec![refusal()] })
+            );
+        }
+        let room = self.ledger.take(&charges, &fresh.own);
+        Ok((space, charges, room))
+    }
+
+    /// Deletes a volume and makes it anew, empty.
+    fn replace_volume(&mut self, wish: &Wish<'a>, row: usize, reason: Reason) {
+        let state = &self.states[wish.id.0][wish.id.1];
+        if !self.reach.covers(&wish.address) {
+            return self.decline(&wish.address, Why::OutOfScope);
+        }
+        if self.protected_volume(&self.world.rows[row].now) {
+            return self.decline(&wish.address, Why::Protected { by: "volume".into() });
+        }
+        let (Some(provider), zone) = (state.provider.clone(), state.zone.clone()) else {
+            let address = self.pools[wish.id.0].hosts[wish.id.1].address.clone();
+            return self.decline(&wish.address, Why::NeedsDeclined { address });
+        };
+        let own = self.ledger.of(&self.world.rows[row].now);
+        let fresh = Fresh { name: wish.name, volume: wish.decl, own };
+        let (space, charges, room) = match self.find_space(wish, &provider, &zone, &fresh) {
+            Ok(found) => found,
+            Err(why) => return self.decline(&wish.address, why),
+        };
+        let world = &self.world.rows[row];
+        let attached = super::removal::attached(&world.now, world.sight.there().map(|seen| &seen.spec));
+        let mut needs = self.leftovers(&wish.address);
+        let mut last = self.first(row, None);
+        if attached {
+            let detach = self.detach(row, reason.clone(), last);
+            if let Some(down) = self.states[wish.id.0][wish.id.1].down {
+                self.drafts.needs(down, [detach]);
+            }
+            last = Some(detach);
+        }
+        let delete = self.delete_for(row, reason.clone(), &charges);
+        self.drafts.needs(delete, last);
+        needs.push(delete);
+        needs.extend(room);
+        let generation = self.world.rows[row].now.generation + 1;
+        self.create_volume(wish, generation, provider, zone, space, reason, needs);
+    }
+}
+
+/// What host and volumes of one placing wait for together.
+fn state_needs(state: &super::HostState) -> Vec<DraftId> {
+    state.room.iter().copied().chain(state.down).collect()
+}
+
+/// The spec of a volume with the attachment of `like`.
+fn detached(spec: &Spec, like: &VolumeSpec) -> VolumeSpec {
+    match spec {
+        Spec::Volume(volume) => VolumeSpec { attached: like.attached.clone(), ..volume.clone() },
+        Spec::Host(_) | Spec::Network(_) => like.clone(),
+    }
+}
+
+fn attached_as(spec: Spec, like: &Spec) -> Spec {
+    match (spec, like) {
+        (Spec::Volume(volume), Spec::Volume(like)) => {
+            Spec::Volume(VolumeSpec { attached: like.attached.clone(), ..volume })
+        }
+        (spec, _) => spec,
+    }
+}

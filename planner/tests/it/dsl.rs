@@ -1,0 +1,308 @@
+//! Scripts of a world: one line, one thing that happens.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{
+    Address, Bytes, Money, Name, Percent, Text,
+    desired::*,
+    market::{Drift, HostSeen},
+    object::{Endpoint, Spec, Status},
+};
+use pool_planner::{Plan, Scope, input::Brake, plan};
+
+use crate::{
+    render::render,
+    world::{World, name},
+};
+
+/// Runs a script; the answer is each line that plans, with its plan.
+pub fn run(script: &str) -> String {
+    let mut world = World::new();
+    let mut out = String::new();
+    let mut last: Option<Plan> = None;
+    for line in script.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        }
+        out.push_str(&format!("> {line}\n"));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[0] {
+            "plan" => match planned(&world, &words[1..]) {
+                Ok(plan) => {
+                    out.push_str(&render(&plan));
+                    last = Some(plan);
+                }
+                Err(error) => out.push_str(&format!("error: {error}\n")),
+            },
+            "apply" => world.apply(last.as_ref().unwrap()),
+            "replan" => {
+                let plan = planned(&world, &words[1..]).unwrap();
+                assert!(plan.is_empty(), "a second plan has steps:\n{}", render(&plan));
+            }
+            _ => happen(&mut world, &words),
+        }
+    }
+    out
+}
+
+fn planned(world: &World, words: &[&str]) -> Result<Plan, pool_planner::PlanError> {
+    let mut scope = Scope::default();
+    for word in words {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("destroy", _) => scope.destroy = true,
+            ("refresh-only", _) => scope.refresh_only = true,
+            ("target", address) => drop(scope.targets.insert(address.parse().unwrap())),
+            ("exclude", address) => drop(scope.excludes.insert(address.parse().unwrap())),
+            ("replace", address) => drop(scope.replace.insert(address.parse().unwrap())),
+            ("override", "max_replaced") => drop(scope.overrides.insert(Brake::MaxReplaced, "test".into())),
+            ("override", "max_destroyed") => drop(scope.overrides.insert(Brake::MaxDestroyed, "test".into())),
+            _ => panic!("unknown option {word}"),
+        }
+    }
+    let input = world.input(scope);
+    let made = plan(&input)?;
+    Ok(made)
+}
+
+fn gib(text: &str) -> Bytes {
+    Bytes::gib(text.parse().unwrap())
+}
+
+fn happen(world: &mut World, words: &[&str]) {
+    let options: Vec<(&str, &str)> =
+        words.iter().skip(2).map(|word| word.split_once('=').unwrap_or((word, ""))).collect();
+    match words[0] {
+        "cloud" => cloud(world, words[1], &options),
+        "racks" => world.racks(words[1]),
+        "tier" => tier(world, words[1], &options),
+        "network" => {
+            let mut decl = NetworkDecl { tenant: name("default"), cidr: "10.0.0.0/24".parse().unwrap(), on: vec![] };
+            for (key, value) in options {
+                match key {
+                    "on" => decl.on = value.split(',').map(name).collect(),
+                    "cidr" => decl.cidr = value.parse().unwrap(),
+                    _ => panic!("unknown option {key}"),
+                }
+            }
+            world.desired.networks.insert(name(words[1]), decl);
+        }
+        "tenant" => {
+            let mut quota = QuotaSpec::default();
+            options.iter().for_each(|option| set_quota(&mut quota, *option));
+            world.desired.tenants.insert(name(words[1]), TenantSpec { quota });
+        }
+        "pool" => pool(world, words[1], &options),
+        "drop" => drop_declared(world, words[1]),
+        "policy" => policy(world, &words[1..]),
+        "moved" => drop(world.desired.moved.insert(words[1].parse().unwrap(), words[2].parse().unwrap())),
+        "variable" => drop(world.desired.variables.insert(words[1].into(), Scalar::Text(words[2].into()))),
+        "protect-environment" => world.desired.protected = true,
+        "silent" => world.silent.push(name(words[1])),
+        "stock" => stock(world, words[1], words[2].parse().unwrap()),
+        "stock-out" => drop(world.stock_outs.insert(words[1].into(), 1_000_000 - words[2].parse::<i64>().unwrap())),
+        "quota" => {
+            let market = world.markets.get_mut(words[1]).unwrap();
+            options.iter().for_each(|option| set_quota(&mut market.quota, *option));
+        }
+        _ => outside(world, words),
+    }
+}
+
+/// What happens to the world without us.
+fn outside(world: &mut World, words: &[&str]) {
+    match words[0] {
+        "vanish" => {
+            let id = world.find(&words[1].parse().unwrap()).id.clone();
+            world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
+        }
+        "fail" => world.find(&words[1].parse().unwrap()).status = Status::Failed("it burns".into()),
+        "stop" => world.find(&words[1].parse().unwrap()).status = Status::Stopped,
+        "tag" => {
+            let (key, value) = words[2].split_once('=').unwrap();
+            match &mut world.find(&words[1].parse().unwrap()).spec {
+                Spec::Host(host) => drop(host.tags.insert(key.into(), value.into())),
+                Spec::Volume(volume) => drop(volume.tags.insert(key.into(), value.into())),
+                Spec::Network(network) => drop(network.tags.insert(key.into(), value.into())),
+            }
+        }
+        "detach" => {
+            if let Spec::Volume(volume) = &mut world.find(&words[1].parse().unwrap()).spec {
+                volume.attached = None;
+            }
+        }
+        "readdress" => {
+            let endpoint = Endpoint { host: words[2].into(), port: 22, host_keys: vec!["key".into()] };
+            world.find(&words[1].parse().unwrap()).endpoint = Some(endpoint);
+        }
+        "lose-row" => {
+            let address: Address = words[1].parse().unwrap();
+            world.recorded.retain(|row| row.address != address);
+        }
+        "cut-off" => {
+            // The creation was begun; nothing came of it.
+            let address: Address = words[1].parse().unwrap();
+            let id = world.find(&address).id.clone();
+            world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
+            let row = world.recorded.iter_mut().find(|row| row.address == address).unwrap();
+            (row.id, row.endpoint, row.bootstrapped) = (None, None, None);
+        }
+        "probe" => {
+            let found = match words[2] {
+                "clean" => HostSeen::Clean,
+                "drifted" => HostSeen::Drifted(vec![Drift { item: "file /etc/motd".into(), detail: "-a +b".into() }]),
+                why => HostSeen::Unreachable(why.into()),
+            };
+            world.probes.insert(words[1].into(), found);
+        }
+        other => panic!("unknown line {other}"),
+    }
+}
+
+fn cloud(world: &mut World, provider: &str, options: &[(&str, &str)]) {
+    let (mut zones, mut sizes, mut backends) =
+        (vec!["az1"], vec![("s", 1, 2, 10), ("m", 2, 4, 20)], vec![("disk", 1000)]);
+    for (key, value) in options {
+        let entries = value.split(',').map(|entry| entry.split(':').collect::<Vec<_>>());
+        match *key {
+            "zones" => zones = value.split(',').collect(),
+            "sizes" => {
+                let of =
+                    |e: Vec<&'static str>| (e[0], e[1].parse().unwrap(), e[2].parse().unwrap(), e[3].parse().unwrap());
+                sizes = entries.map(|e| of(e.into_iter().map(|w| &*w.to_owned().leak()).collect())).collect();
+            }
+            "backends" => backends = entries.map(|e| (e[0], e[1].parse().unwrap())).collect(),
+            "elastic" => {}
+            _ => panic!("unknown option {key}"),
+        }
+    }
+    world.cloud(provider, &zones, &sizes, &backends);
+    if options.iter().any(|(key, _)| *key == "elastic") {
+        for offering in &mut world.markets.get_mut(provider).unwrap().offerings {
+            offering.elastic = true;
+        }
+    }
+}
+
+fn tier(world: &mut World, tier: &str, options: &[(&str, &str)]) {
+    let backends = options.iter().find(|(key, _)| *key == "on").map(|(_, value)| value.split(',').collect::<Vec<_>>());
+    world.tier(tier, &backends.unwrap());
+    let spec = world.desired.tiers.get_mut(tier).unwrap();
+    for (key, value) in options {
+        match *key {
+            "thick" => spec.provisioning = Provisioning::Thick,
+            "iops" => spec.min_iops = Some(value.parse().unwrap()),
+            _ => {}
+        }
+    }
+}
+
+fn set_quota(quota: &mut QuotaSpec, (key, value): (&str, &str)) {
+    match key {
+        "hosts" => quota.hosts = Some(value.parse().unwrap()),
+        "vcpus" => quota.vcpus = Some(value.parse().unwrap()),
+        "memory" => quota.memory = Some(gib(value)),
+        "cost" => quota.cost = Some(Money::units(value.parse().unwrap())),
+        tier => drop(quota.storage.insert(name(tier), gib(value))),
+    }
+}
+
+fn policy(world: &mut World, words: &[&str]) {
+    for word in words {
+        let (key, value) = word.split_once('=').unwrap();
+        let share: Percent = value.parse().unwrap();
+        match key {
+            "max_replaced" => world.desired.policy.max_replaced = share,
+            _ => world.desired.policy.max_destroyed = share,
+        }
+    }
+}
+
+fn stock(world: &mut World, place: &str, left: u32) {
+    let mut parts = place.split('/');
+    let (provider, zone, offering) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    for o in &mut world.markets.get_mut(provider).unwrap().offerings {
+        if &*o.zone == zone && &*o.name == offering {
+            o.stock = Some(left);
+        }
+    }
+}
+
+fn drop_declared(world: &mut World, address: &str) {
+    let address: Address = address.parse().unwrap();
+    match address.kind {
+        pool_inventory::Kind::Pool => drop(world.desired.pools.remove(&*address.name)),
+        pool_inventory::Kind::Network => drop(world.desired.networks.remove(&*address.name)),
+        pool_inventory::Kind::Volume => {
+            let (pool, volume) = address.name.split_once('.').unwrap();
+            world.desired.pools.get_mut(pool).unwrap().volumes.remove(volume);
+        }
+        _ => panic!("{address} is not declared"),
+    }
+}
+
+fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
+    let spec = world.pool(pool, 1);
+    for (key, value) in options {
+        match *key {
+            "hosts" => match value.parse() {
+                Ok(count) => spec.hosts = Hosts::Count(count),
+                Err(_) => spec.hosts = named(value),
+            },
+            "tenant" => spec.tenant = name(value),
+            "size" => {
+                let (vcpus, memory) = value.split_once(':').unwrap();
+                let memory = gib(memory);
+                spec.size = Some(Size { vcpus: vcpus.parse().unwrap(), memory, disk: Bytes::gib(10) });
+            }
+            "image" => spec.image = Some(name(value)),
+            "network" => spec.network = Some(name(value)),
+            "on" => spec.place.on = value.split(',').map(|p| PlacePattern(p.into())).collect(),
+            "spread" => spec.place.spread = Some(Spread::Zone),
+            "cheapest" => spec.place.optimize = Optimize::Cost,
+            "volume" => volume(spec, value),
+            "label" => {
+                let (key, value) = value.split_once(':').unwrap();
+                spec.labels.insert(key.into(), value.into());
+            }
+            "ignore" => spec.ignore_changes = value.split(',').map(Text::from).collect(),
+            "package" => drop(spec.bootstrap.packages.insert((*value).into())),
+            "sysctl" => drop(spec.bootstrap.sysctl.insert((*value).into(), "1".into())),
+            "mentions" => mention(spec, value),
+            "protected" => spec.protected = *value != "no",
+            _ => panic!("unknown option {key}"),
+        }
+    }
+}
+
+/// `NAME:GIB:TIER[:delete][:protected]`
+fn volume(spec: &mut PoolSpec, text: &str) {
+    let parts: Vec<&str> = text.split(':').collect();
+    let volume = PoolVolume {
+        size: gib(parts[1]),
+        tier: name(parts[2]),
+        mount: Some(format!("/srv/{}", parts[0]).into()),
+        on_remove: if parts.contains(&"delete") { OnRemove::Delete } else { OnRemove::Keep },
+        protected: parts.contains(&"protected"),
+    };
+    spec.volumes.insert(name(parts[0]), volume);
+}
+
+fn named(text: &str) -> Hosts {
+    let host = |entry: &str| {
+        let (host, address) = entry.split_once(':').unwrap();
+        (name(host), NamedHost { address: address.into(), host_key: Some("ssh-ed25519 A".into()), ssh: None })
+    };
+    Hosts::Named(text.split(',').map(host).collect::<BTreeMap<Name, NamedHost>>())
+}
+
+fn mention(spec: &mut PoolSpec, pools: &str) {
+    let source = FileSource::Template(TemplateSource {
+        path: "hosts.tera".into(),
+        text: "hosts".into(),
+        pools: pools.split(',').map(name).collect(),
+    });
+    let file = FileSpec { source, mode: pool_inventory::FileMode(0o644), owner: None, group: None };
+    spec.bootstrap.files.insert("/etc/hosts".into(), file);
+}

@@ -1,0 +1,8 @@
+//! Tests of the planner against a small world that carries plans out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod dsl;
+mod render;
+mod scenarios;
+mod world;

@@ -1,0 +1,116 @@
+//! Plans as compact text.
+
+use std::fmt::Write;
+
+use pool_inventory::object::Spec;
+use pool_planner::{
+    Action, Plan, Reason,
+    plan::{Refusal, Why},
+};
+
+/// One line per step, group, and thing declined.
+pub fn render(plan: &Plan) -> String {
+    let mut out = String::new();
+    for step in &plan.steps {
+        let needs: Vec<String> = step.needs.iter().map(|need| need.0.to_string()).collect();
+        let needs = if needs.is_empty() { String::new() } else { format!("  after {}", needs.join(",")) };
+        let generation = if step.generation > 1 { format!("#{}", step.generation) } else { String::new() };
+        let what = what(&step.action);
+        let _ = writeln!(
+            out,
+            "{:>3} {} {}{generation}{what}  [{}]{needs}",
+            step.id.0,
+            step.action.verb(),
+            step.address,
+            reason(&step.reason)
+        );
+    }
+    for (at, group) in plan.groups.iter().enumerate() {
+        let _ = writeln!(out, "  group {at}: {} × {}", group.pool, group.hosts.join(" "));
+        for c in group.candidates.iter().filter(|c| c.taken > 0) {
+            let _ = writeln!(out, "    {} at {}/{}/{}", c.taken, c.provider, c.zone, c.offering);
+        }
+        let _ = refusals(&mut out, "    ", &group.refusals);
+        if !group.alternatives.is_empty() {
+            let _ = writeln!(out, "    alternatives:{}", group.alternatives.iter().map(spot).collect::<String>());
+        }
+    }
+    for declined in &plan.declined {
+        let _ = writeln!(out, "  ! {}: {}", declined.address, why(&declined.why));
+    }
+    for demand in &plan.demand {
+        let _ = writeln!(out, "  demand {}: {} of {}", demand.account, demand.amount, demand.limit);
+    }
+    let _ = writeln!(
+        out,
+        "  {} steps, {} unchanged{}, {} → {} an hour",
+        plan.steps.len(),
+        plan.unchanged,
+        if plan.is_incomplete() { ", incomplete" } else { "" },
+        plan.cost.before.0,
+        plan.cost.after.0
+    );
+    out
+}
+
+fn refusals(out: &mut String, indent: &str, refusals: &[Refusal]) -> std::fmt::Result {
+    refusals.iter().try_for_each(|r| writeln!(out, "{indent}not {}: {}", r.candidate, r.why))
+}
+
+fn what(action: &Action) -> String {
+    match action {
+        Action::Create { spec, .. } | Action::Adopt { spec, .. } => spot(spec),
+        Action::Update { to, .. } | Action::Rebuild { to, .. } => spot(to),
+        Action::Attach { to } => match to.volume().and_then(|v| v.attached.as_ref()) {
+            Some(at) => format!(" to {} at {}", at.host, at.mount.as_deref().unwrap_or("-")),
+            None => " to nothing".into(),
+        },
+        Action::Bootstrap { digest: None } => " with values known later".into(),
+        _ => String::new(),
+    }
+}
+
+fn spot(spec: &Spec) -> String {
+    match spec {
+        Spec::Host(host) if host.at.is_some() => format!(" {}", host.at.as_ref().map_or("", |at| &at.host)),
+        Spec::Host(host) => format!(" {}/{} {}", host.zone, host.offering, host.image),
+        Spec::Volume(volume) => format!(" {}@{} {}", volume.backend, volume.zone, volume.size),
+        Spec::Network(network) => format!(" {}", network.cidr),
+    }
+}
+
+fn reason(reason: &Reason) -> String {
+    let fields = |fields: &[pool_inventory::object::FieldChange]| {
+        fields.iter().map(|f| format!(" {} {}→{}", f.field, f.from, f.to)).collect::<Vec<_>>().join(",")
+    };
+    match reason {
+        Reason::SpecChanged { fields: f } if f.iter().any(|f| f.field.as_ref() == "bootstrap") => {
+            "spec bootstrap".into()
+        }
+        Reason::SpecChanged { fields: f } => format!("spec{}", fields(f)),
+        Reason::Drifted { fields: f } => format!("drift{}", fields(f)),
+        Reason::HostDrifted { items } => format!("host drift {}", items.len()),
+        Reason::Unhealthy { detail } => format!("unhealthy: {detail}"),
+        Reason::Moved { from } => format!("moved from {from}"),
+        Reason::FollowsFrom { address } => format!("follows {address}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::Brake { brake, allowed } => format!("brake {} allows {allowed}", brake.as_str()),
+        Why::NoPlace { group } => format!("no place, group {}", group.0),
+        Why::NoBackend { refusals } => {
+            let each: Vec<String> = refusals.iter().map(|r| format!("{}: {}", r.candidate, r.why)).collect();
+            format!("no backend ({})", each.join("; "))
+        }
+        Why::Quota { tenant, limit, allowed, wanted } => format!("quota of {tenant}: {limit} {wanted} of {allowed}"),
+        Why::NeedsDeclined { address } => format!("needs {address}"),
+        Why::CannotMove { fields } => {
+            let fields: Vec<String> = fields.iter().map(|f| format!("{} {}→{}", f.field, f.from, f.to)).collect();
+            format!("cannot move ({})", fields.join(", "))
+        }
+        other => format!("{other:?}"),
+    }
+}

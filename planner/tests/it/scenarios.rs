@@ -3,6 +3,7 @@
 use crate::dsl::run;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the tests read their scripts; the planner reads nothing")]
 fn every_scenario_plans_as_recorded() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

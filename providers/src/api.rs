@@ -24,6 +24,8 @@ use serde::{Deserialize, Serialize};
 /// | whole | `list` over all pages gives each object that existed all the time exactly once |
 /// | cancellation | dropping a future leaves no inconsistent state; the request may or may not have been carried out |
 /// | time | every call ends within its own time limit, with [`ProviderError::Indeterminate`] where the request may have been carried out |
+/// | broken | what was accepted and ends badly is `Done` with `Status::Failed`, not an error: there is something to delete |
+/// | adopting | where `capabilities().creates` is false, `list` is empty and `find` is `None`: there is nothing to compare records with |
 /// | honest | an error other than `Indeterminate` and `Transient` means that the request was not carried out and never will be |
 #[async_trait]
 pub trait Provider: Send + Sync {

@@ -62,12 +62,12 @@ impl Cloud<'_> {
             && object.name == request.name
             && mark.address == request.owner.address
             && mark.generation == request.owner.generation;
-        Some(match (same, object.lives()) {
-            (false, _) => Err(ProviderError::Other(format!("token {token} was used for something else").into())),
-            (true, false) => {
+        Some(match (object.lives(), same) {
+            (false, _) => {
                 let text = format!("what token {token} made, {}, was deleted", object.key);
                 Err(ProviderError::Other(text.into()))
             }
+            (true, false) => Err(ProviderError::Other(format!("token {token} was used for something else").into())),
             (true, true) => Ok(self.progress(object)),
         })
     }

@@ -72,7 +72,7 @@ impl Ledger {
         let (file, inode) = open(&path).map_err(fail)?;
         let mut ledger = Self { path, file, inode, offset: 0, base: 0, world: None, salt };
         // Reads it once now, so that a damaged or newer ledger is found before anything is asked of the cloud.
-        drop(ledger.session()?);
+        ledger.session()?.leave();
         Ok(ledger)
     }
 

@@ -162,14 +162,22 @@ impl World {
     pub fn snapshot(&self) -> Snapshot {
         let mut places: HashMap<u32, u32> = HashMap::new();
         let mut specs = Vec::new();
-        let mut place = |old: u32| {
+        let mut place = |old: u32, counts: bool| {
+            // Of a deleted object that nobody sees any more only the token counts; any spec will do.
+            if !counts && !specs.is_empty() {
+                return 0;
+            }
             *places.entry(old).or_insert_with(|| {
                 specs.push(self.specs[old as usize].clone());
                 specs.len() as u32 - 1
             })
         };
         let kept = self.objects.values().filter(|o| o.gone.is_none_or(|end| self.now < end + TOKEN_MEMORY));
-        let objects = kept.map(|o| Object { spec: place(o.spec), made: place(o.made), ..o.clone() }).collect();
+        let mut rest = |o: &Object| {
+            let counts = o.gone.is_none_or(|end| self.now < end);
+            Object { spec: place(o.spec, counts), made: place(o.made, counts), ..o.clone() }
+        };
+        let objects = kept.map(&mut rest).collect();
         Snapshot {
             now: self.now,
             wall: self.wall,

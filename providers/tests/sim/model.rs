@@ -126,7 +126,7 @@ async fn a_client_killed_at_any_moment_leaves_a_ledger_that_can_be_read() {
     let kept = done(one(&cloud.provider, create_host("kept")).await);
     let mut dice = Dice(5);
     let mut created = 1;
-    for round in 0..12 {
+    for round in 0..6 {
         let mut victim = Command::new(std::env::current_exe().expect("this test"));
         victim.args(["--exact", "model::child"]).env("SIM_VICTIM_LEDGER", &cloud.path).stdout(Stdio::null());
         let mut victim = victim.spawn().expect("starts");

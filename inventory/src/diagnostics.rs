@@ -10,6 +10,12 @@ use crate::source::{Sources, Span};
 /// Most problems that are kept; a file that is wrong everywhere needs no longer list.
 pub const MAX_DIAGNOSTICS: usize = 1_000;
 
+/// Most problems that are kept before they are sorted by place.
+pub const MAX_COLLECTED: usize = 20_000;
+
+/// Labels further apart than this, in bytes, are shown apart, so that showing costs the same in a file of any size.
+const MAX_SHOWN: usize = 16 << 10;
+
 /// Longest line of a source that is shown around a problem, in bytes; longer ones are named by position alone.
 const MAX_SHOWN_LINE: usize = 4_096;
 
@@ -68,6 +74,49 @@ impl Diagnostic {
     }
 }
 
+/// Problems while they are found. Beyond [`MAX_COLLECTED`] they are only counted: memory has a bound whatever a file holds.
+#[derive(Debug, Default)]
+pub struct Problems {
+    list: Vec<Diagnostic>,
+    found: usize,
+}
+
+impl Problems {
+    /// Adds one.
+    pub fn push(&mut self, problem: Diagnostic) {
+        self.found += 1;
+        if self.list.len() < MAX_COLLECTED {
+            self.list.push(problem);
+        }
+    }
+
+    /// Adds several.
+    pub fn extend(&mut self, problems: impl IntoIterator<Item = Diagnostic>) {
+        problems.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    /// How many were found.
+    pub fn len(&self) -> usize {
+        self.found
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.found == 0
+    }
+
+    /// Whether so many were found that one more helps nobody.
+    pub fn is_full(&self) -> bool {
+        self.found >= MAX_COLLECTED
+    }
+
+    /// Together with the texts that they point into.
+    pub fn with(self, sources: Sources) -> Diagnostics {
+        let lost = self.found - self.list.len();
+        Diagnostics::build(self.list, lost, sources)
+    }
+}
+
 /// Problems, with the texts that they point into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -79,11 +128,15 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     /// Sorts by place, drops repetitions and cuts at [`MAX_DIAGNOSTICS`].
-    pub fn new(mut list: Vec<Diagnostic>, sources: Sources) -> Self {
+    pub fn new(list: Vec<Diagnostic>, sources: Sources) -> Self {
+        Self::build(list, 0, sources)
+    }
+
+    fn build(mut list: Vec<Diagnostic>, lost: usize, sources: Sources) -> Self {
         list.sort_by_key(|d| d.labels.first().map(|label| (label.span.file, label.span.start)));
         list.dedup();
         if list.len() > MAX_DIAGNOSTICS {
-            let more = list.len() - MAX_DIAGNOSTICS;
+            let more = list.len() - MAX_DIAGNOSTICS + lost;
             list.truncate(MAX_DIAGNOSTICS);
             list.push(Diagnostic::new(format!("{more} more problems are not shown")));
         }
@@ -128,12 +181,12 @@ impl Diagnostics {
     fn group<'a>(&'a self, problem: &'a Diagnostic, level: &str) -> Group<'a> {
         let level = if level == "warning" { Level::WARNING } else { Level::ERROR };
         let mut group = Group::with_title(level.primary_title(clean(&problem.message)));
-        let mut done = Vec::new();
+        let mut done: Vec<&Label> = Vec::new();
         for (index, label) in problem.labels.iter().enumerate() {
-            if done.contains(&label.span.file) {
+            if done.iter().any(|shown| near(shown, label)) {
                 continue;
             }
-            done.push(label.span.file);
+            done.push(label);
             group = group.element(self.snippet(problem, label, index == 0));
         }
         match &problem.help {
@@ -150,9 +203,14 @@ impl Diagnostics {
         primary: bool,
     ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
         let Some(file) = self.sources.get(of.span.file) else { return Snippet::source("") };
-        let here = || problem.labels.iter().filter(|label| label.span.file == of.span.file);
+        let here = || problem.labels.iter().filter(|label| near(of, label));
         let low = here().map(|l| l.span.range().start).min().unwrap_or(0).min(file.text.len());
-        let high = here().map(|l| l.span.range().end).max().unwrap_or(0).min(file.text.len()).max(low);
+        let high = here()
+            .map(|l| l.span.range().end.min(l.span.range().start + MAX_SHOWN))
+            .max()
+            .unwrap_or(0)
+            .min(file.text.len())
+            .max(low);
         let low = boundary(&file.text, low);
         let high = boundary(&file.text, high);
         let start = file.text[..low].rfind('\n').map_or(0, |at| at + 1);
@@ -206,6 +264,10 @@ impl Diagnostics {
     }
 }
 
+fn near(a: &Label, b: &Label) -> bool {
+    a.span.file == b.span.file && a.span.range().start.abs_diff(b.span.range().start) <= MAX_SHOWN
+}
+
 /// A span over several lines is shown by its first.
 fn first_line(text: &str, from: usize, to: usize) -> usize {
     text.get(from..to).and_then(|part| part.find('\n')).map_or(to, |at| from + at)
@@ -240,7 +302,7 @@ mod tests {
 
     fn sources(text: &str) -> (Sources, FileId) {
         let mut sources = Sources::default();
-        let file = SourceFile { path: "/x/pool.yaml".into(), name: "pool.yaml".into(), text: text.into() };
+        let file = SourceFile::new("/x/pool.yaml", "pool.yaml", text);
         let id = sources.add(Arc::new(file));
         (sources, id)
     }

@@ -124,7 +124,7 @@ pub fn list(root: &Path) -> Result<Vec<PathBuf>, FilesError> {
 pub fn read(root: &Path, path: &Path) -> Result<Arc<SourceFile>, FilesError> {
     let text = read_text(path, MAX_FILE)?;
     let name = path.strip_prefix(root).unwrap_or(path).display().to_string();
-    Ok(Arc::new(SourceFile { path: path.to_owned(), name, text }))
+    Ok(Arc::new(SourceFile::new(path, name, text)))
 }
 
 /// Reads a text file of at most `limit` bytes.

@@ -1,9 +1,13 @@
 //! The texts that an inventory was read from, and places in them.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 /// One file that was read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct SourceFile {
     /// Where it is.
     pub path: PathBuf,
@@ -11,18 +15,35 @@ pub struct SourceFile {
     pub name: String,
     /// What stood in it.
     pub text: String,
+    /// First byte of each line; found when it is first asked for.
+    lines: OnceLock<Vec<usize>>,
 }
 
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.name, &self.text) == (&other.path, &other.name, &other.text)
+    }
+}
+
+impl Eq for SourceFile {}
+
 impl SourceFile {
+    /// A file that was read.
+    pub fn new(path: impl Into<PathBuf>, name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { path: path.into(), name: name.into(), text: text.into(), lines: OnceLock::new() }
+    }
+
     /// Line and column of a byte offset, both from 1; columns count characters.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
-        let before = &self.text[..offset];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let find = || std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let lines = self.lines.get_or_init(find);
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = lines.get(line - 1).copied().unwrap_or(0);
+        (line, self.text[start..offset].chars().count() + 1)
     }
 }
 
@@ -93,7 +114,7 @@ mod tests {
 
     #[test]
     fn positions_count_characters_and_survive_odd_offsets() {
-        let file = SourceFile { path: "a".into(), name: "a".into(), text: "é: 1\n  ü: 2\n".into() };
+        let file = SourceFile::new("a", "a", "é: 1\n  ü: 2\n");
         assert_eq!(file.position(0), (1, 1));
         assert_eq!(file.position(file.text.find('ü').expect("there")), (2, 3));
         assert_eq!(file.position(1), (1, 1), "inside a character counts as its start");

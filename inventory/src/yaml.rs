@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashMap};
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span as YamlSpan};
 
 use crate::{
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     source::{FileId, Span},
 };
 
@@ -116,7 +116,7 @@ impl<'s> Node<'s> {
 }
 
 /// Reads one file. `nodes` counts the nodes of all files so far. None when nothing of it can be used.
-pub fn parse<'s>(text: &'s str, file: FileId, nodes: &mut usize, problems: &mut Vec<Diagnostic>) -> Option<Node<'s>> {
+pub fn parse<'s>(text: &'s str, file: FileId, nodes: &mut usize, problems: &mut Problems) -> Option<Node<'s>> {
     if text.len() > MAX_FILE {
         problems.push(Diagnostic::at(
             Span::new(file, 0..0),
@@ -162,7 +162,7 @@ struct Build<'s, 'p> {
     text: &'s str,
     file: FileId,
     nodes: &'p mut usize,
-    problems: &'p mut Vec<Diagnostic>,
+    problems: &'p mut Problems,
     open: Vec<Open<'s>>,
     root: Option<Node<'s>>,
     documents: usize,

@@ -11,7 +11,7 @@ use pool_inventory::{
 use proptest::prelude::*;
 
 fn file(name: &str, text: &str) -> Arc<SourceFile> {
-    Arc::new(SourceFile { path: name.into(), name: name.into(), text: text.to_owned() })
+    Arc::new(SourceFile::new(name, name, text))
 }
 
 fn read(text: &str) -> Result<Loaded, Diagnostics> {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     let tail = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=31).contains(&bytes.len()) && matches!(bytes[0], b'a'..=b'z') && bytes[1..].iter().all(tail)
+    (1..=31).contains(&bytes.len()) && bytes[0].is_ascii_lowercase() && bytes[1..].iter().all(tail)
 }
 
 /// Matching by trying everything.

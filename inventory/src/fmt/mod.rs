@@ -12,7 +12,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Options, Parser};
 
 use crate::{
-    diagnostics::Diagnostics,
+    diagnostics::{Diagnostics, Problems},
     source::{FileId, SourceFile, Sources},
     yaml::{self, Node, Value},
 };
@@ -39,17 +39,17 @@ pub fn format_file(name: &str, text: &str) -> Result<String, Diagnostics> {
 
 /// Formats until nothing changes; none when meaning or comments would not survive.
 fn settle(text: &str, meaning: &Node<'_>, reorder: bool) -> Option<String> {
-    let mut current = text.to_owned();
+    let mut current = sections::arrange(&layout::lay_out(text, meaning), reorder);
+    if current == text {
+        return Some(current);
+    }
+    let said = comments(text);
     for _ in 0..MAX_ROUNDS {
-        let next = {
-            let tree = read("", &current).ok()?;
-            let laid_out = layout::lay_out(&current, &tree);
-            sections::arrange(&laid_out, reorder)
-        };
-        let again = read("", &next).ok()?;
-        if !same_root(meaning, &again) || comments(text) != comments(&next) {
+        let again = read("", &current).ok()?;
+        if !same_root(meaning, &again) || said != comments(&current) {
             return None;
         }
+        let next = sections::arrange(&layout::lay_out(&current, &again), reorder);
         if next == current {
             return Some(current);
         }
@@ -59,7 +59,7 @@ fn settle(text: &str, meaning: &Node<'_>, reorder: bool) -> Option<String> {
 }
 
 fn read<'s>(name: &str, text: &'s str) -> Result<Node<'s>, Diagnostics> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let root = yaml::parse(text, FileId(0), &mut 0, &mut problems);
     match root {
         Some(root) if problems.is_empty() => Ok(root),
@@ -68,8 +68,8 @@ fn read<'s>(name: &str, text: &'s str) -> Result<Node<'s>, Diagnostics> {
         }
         _ => {
             let mut sources = Sources::default();
-            sources.add(Arc::new(SourceFile { path: name.into(), name: name.into(), text: text.to_owned() }));
-            Err(Diagnostics::new(problems, sources))
+            sources.add(Arc::new(SourceFile::new(name, name, text)));
+            Err(problems.with(sources))
         }
     }
 }

@@ -22,7 +22,9 @@ pub fn arrange(lines: &[Line], reorder: bool) -> String {
     for (index, chunk) in chunks.into_iter().enumerate() {
         let together = index > 0 && last_scalar && chunk.scalar && is_section(chunk.lines.first());
         let kept_blank = out.last().is_some_and(|line| line.role == Role::Raw && line.text.is_empty());
-        if !out.is_empty() && !together && !kept_blank && !(index == 0 && head_is_marker) {
+        let first_behind_marker = index == 0 && head_is_marker;
+        let apart = !together && !kept_blank && !first_behind_marker;
+        if apart && !out.is_empty() {
             out.push(blank());
         }
         last_scalar = chunk.scalar;

@@ -5,12 +5,13 @@ use std::{fmt, str::FromStr};
 use ipnet::IpNet;
 
 use super::{
+    keys::MAX_LIST,
     shape::{Key, KeyShape, Section, Shape},
     suggest::{did_you_mean, hint},
     vars::Values,
 };
 use crate::{
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     names::{Address, Name},
     source::Span,
     units::{Bytes, FileMode, Money, Percent, TimeSpan, UnitError},
@@ -44,12 +45,15 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// Most unknown keys of a section that are compared with what is missing there.
+const MAX_MEANT: usize = 16;
+
 /// Walks the tree.
 pub struct Checker<'c, 'e> {
     /// Values of variables.
     pub values: &'c Values<'e>,
     /// What was found.
-    pub problems: &'c mut Vec<Diagnostic>,
+    pub problems: &'c mut Problems,
     /// Whether values with `${…}` are left alone: entries of other environments.
     pub lenient: bool,
 }
@@ -118,7 +122,7 @@ impl Checker<'_, '_> {
         let has = |name: &str| entries.iter().any(|entry| entry.key == name);
         // An unknown key that is nearly a missing one was said already.
         let meant = |name: &str| {
-            let unknown = entries.iter().filter(|entry| section.key(&entry.key).is_none());
+            let unknown = entries.iter().filter(|entry| section.key(&entry.key).is_none()).take(MAX_MEANT);
             unknown.map(|entry| did_you_mean(&entry.key, section.keys.iter().map(|k| k.name))).any(|k| k == Some(name))
         };
         let lacks = |key: &&Key| key.required && !has(key.name) && !meant(key.name);
@@ -156,7 +160,8 @@ impl Checker<'_, '_> {
             let message = format!("key `{}` in {path} is not carried out yet", entry.key);
             return self.say(entry.at, message, "remove it");
         }
-        let note = match hint(&entry.key, section.keys.iter().map(|key| key.name)) {
+        let known = section.keys.iter().map(|key| key.name).filter(|_| !self.problems.is_full());
+        let note = match hint(&entry.key, known) {
             note if note.is_empty() => "not a key of this section".to_owned(),
             note => note,
         };
@@ -174,6 +179,10 @@ impl Checker<'_, '_> {
     fn list(&mut self, node: &mut Node<'_>, shape: &Shape, path: Path<'_>) -> bool {
         if !matches!(node.value, Value::Seq(_)) {
             return self.wrong_type(node, "a list, as in [a, b]", path);
+        }
+        if node.items().len() > MAX_LIST {
+            self.say(node.span, format!("{path} has more than {MAX_LIST} items"), "");
+            node.value = Value::Seq(Vec::new());
         }
         if let Value::Seq(items) = &mut node.value {
             for item in items {

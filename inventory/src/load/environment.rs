@@ -1,10 +1,10 @@
 //! Which environment is meant, and which entries exist in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{keys::ENTRY_SECTIONS, suggest::hint};
 use crate::{
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     names::Name,
     yaml::{Entry, Node, Value},
 };
@@ -19,7 +19,7 @@ pub fn declared<'n>(root: &'n Node<'_>) -> Vec<&'n str> {
 }
 
 /// The environment that is meant; none when that cannot be told.
-pub fn choose(root: &Node<'_>, wanted: Option<&str>, problems: &mut Vec<Diagnostic>) -> Option<Name> {
+pub fn choose(root: &Node<'_>, wanted: Option<&str>, problems: &mut Problems) -> Option<Name> {
     let declared = declared(root);
     let chosen = match (wanted, declared.as_slice()) {
         (None, []) => DEFAULT,
@@ -51,8 +51,8 @@ pub fn choose(root: &Node<'_>, wanted: Option<&str>, problems: &mut Vec<Diagnost
 pub type Elsewhere<'s> = BTreeMap<&'static str, Vec<Entry<'s>>>;
 
 /// Takes `in: […]` out of all entries, and entries that do not exist in `environment` out of the tree.
-pub fn split<'s>(root: &mut Node<'s>, environment: Option<&Name>, problems: &mut Vec<Diagnostic>) -> Elsewhere<'s> {
-    let names: Vec<String> = declared(root).into_iter().map(str::to_owned).collect();
+pub fn split<'s>(root: &mut Node<'s>, environment: Option<&Name>, problems: &mut Problems) -> Elsewhere<'s> {
+    let names: BTreeSet<String> = declared(root).into_iter().map(str::to_owned).collect();
     let mut elsewhere = Elsewhere::new();
     for section in ENTRY_SECTIONS {
         let Some(entries) = entries_of(root, section) else { continue };
@@ -86,7 +86,7 @@ fn take_in<'s>(entry: &mut Entry<'s>) -> Option<Node<'s>> {
     Some(keys.remove(at).value)
 }
 
-fn applies(list: &Node<'_>, environment: Option<&Name>, known: &[String], problems: &mut Vec<Diagnostic>) -> bool {
+fn applies(list: &Node<'_>, environment: Option<&Name>, known: &BTreeSet<String>, problems: &mut Problems) -> bool {
     if !matches!(list.value, Value::Seq(_)) {
         let note = format!("this is {}", list.describe());
         problems.push(Diagnostic::at(list.span, "`in` must be a list of environments, as in [prod]").note(note));
@@ -96,7 +96,7 @@ fn applies(list: &Node<'_>, environment: Option<&Name>, known: &[String], proble
     for item in list.items() {
         let name = item.text().unwrap_or("");
         found |= environment.is_some_and(|environment| environment.as_str() == name);
-        if !known.iter().any(|known| known == name) {
+        if !known.contains(name) {
             let note = hint(name, known.iter().map(String::as_str));
             problems.push(Diagnostic::at(item.span, format!("unknown environment `{name}`")).note(note));
         }

@@ -12,6 +12,19 @@ const fn words(words: &'static [&'static str]) -> Shape {
     Word { words, later: &[] }
 }
 
+/// Most entries of sections that others are compared with; pools have no such limit.
+pub const MAX_ENTRIES: [(&str, usize); 6] = [
+    ("variables", 10_000),
+    ("environments", 100),
+    ("providers", 1_000),
+    ("images", 10_000),
+    ("backends", 1_000),
+    ("tiers", 1_000),
+];
+
+/// Most items of a list.
+pub const MAX_LIST: usize = 1_000;
+
 /// Sections whose entries may say `in: [ENVIRONMENT, …]`.
 pub const ENTRY_SECTIONS: [&str; 8] =
     ["variables", "providers", "tenants", "images", "networks", "backends", "tiers", "pools"];

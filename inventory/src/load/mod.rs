@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     desired::Desired,
-    diagnostics::{Diagnostic, Diagnostics},
+    diagnostics::{Diagnostic, Diagnostics, Problems},
     files,
     names::Name,
     source::{SourceFile, Sources},
@@ -64,11 +64,11 @@ pub fn load(
 /// The environments that the inventory declares, in its order; `default` where it declares none.
 pub fn environments(root: &Path) -> Result<Vec<String>, Diagnostics> {
     let files = read_files(root)?;
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let tree = tree::read(&files, &mut problems);
     let names: Vec<String> = environment::declared(&tree.root).into_iter().map(str::to_owned).collect();
     if !problems.is_empty() {
-        return Err(Diagnostics::new(problems, sources_of(&files)));
+        return Err(problems.with(sources_of(&files)));
     }
     Ok(if names.is_empty() { vec![environment::DEFAULT.to_owned()] } else { names })
 }
@@ -108,17 +108,18 @@ pub fn resolve(
     environment: Option<&str>,
     env: Env<'_>,
 ) -> Result<Loaded, Diagnostics> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::default();
     let sources = sources_of(files);
     let mut tree = tree::read(files, &mut problems);
     let chosen = environment::choose(&tree.root, environment, &mut problems);
+    limit(&mut tree.root, &mut problems);
     let mut elsewhere = environment::split(&mut tree.root, chosen.as_ref(), &mut problems);
     check_early(&mut tree.root, &mut elsewhere, env, &sources, &mut problems);
     // The rest of the tree is changed while values are filled in; these two sections are not.
     let values_root = early_sections(&mut tree.root);
     let values = variables(&values_root, chosen.as_ref(), env, &sources, &mut problems);
     check_rest(&mut tree, &values, &mut problems);
-    let Some(chosen) = chosen.filter(|_| !tree.partial) else { return Err(Diagnostics::new(problems, sources)) };
+    let Some(chosen) = chosen.filter(|_| !tree.partial) else { return Err(problems.with(sources)) };
     let input = read::Input {
         root: &tree.root,
         early: &values_root,
@@ -129,7 +130,7 @@ pub fn resolve(
     };
     let done = read::read(input, sources, problems);
     if !done.problems.is_empty() {
-        return Err(Diagnostics::new(done.problems, done.sources));
+        return Err(done.problems.with(done.sources));
     }
     let mut paths: Vec<PathBuf> = done.sources.iter().map(|file| file.path.clone()).collect();
     paths.extend(done.plain_files);
@@ -138,13 +139,24 @@ pub fn resolve(
     Ok(Loaded { desired: done.desired, sources: paths, warnings: Diagnostics::new(done.warnings, done.sources) })
 }
 
+/// Cuts sections that would make comparing each with each take for ever; the rest is checked all the same.
+fn limit(root: &mut Node<'_>, problems: &mut Problems) {
+    for (section, most) in keys::MAX_ENTRIES {
+        let Some(entries) = environment::entries_of(root, section) else { continue };
+        if let Some(first) = entries.get(most) {
+            problems.push(Diagnostic::at(first.at, format!("{section} has more than {most} entries")));
+            entries.truncate(most);
+        }
+    }
+}
+
 /// Checks what `${…}` cannot be filled into yet: variables, environments, and entries of other environments.
 fn check_early(
     root: &mut Node<'_>,
     elsewhere: &mut environment::Elsewhere<'_>,
     env: Env<'_>,
     sources: &Sources,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) {
     let none = Variables::new(BTreeMap::new(), BTreeSet::new(), env, sources.clone()).all(problems);
     let mut checker = Checker { values: &none, problems, lenient: true };
@@ -174,7 +186,7 @@ fn variables<'e>(
     environment: Option<&Name>,
     env: Env<'e>,
     sources: &Sources,
-    problems: &mut Vec<Diagnostic>,
+    problems: &mut Problems,
 ) -> Values<'e> {
     let mut declared: BTreeMap<&str, &Node<'_>> = BTreeMap::new();
     let mut missing: BTreeMap<&str, &Entry<'_>> = BTreeMap::new();
@@ -186,10 +198,11 @@ fn variables<'e>(
         }
     }
     let given = environment.and_then(|name| root.get("environments")?.get(name)?.get("variables"));
+    let names: BTreeSet<&str> = section.iter().map(|variable| &*variable.key).collect();
     for entry in given.map(Node::entries).unwrap_or_default() {
-        if !section.iter().any(|variable| variable.key == entry.key) {
+        if !names.contains(&*entry.key) {
             let message = format!("environment gives a value to `{}`, which is not declared", entry.key);
-            let note = suggest::hint(&entry.key, section.iter().map(|variable| &*variable.key));
+            let note = suggest::hint(&entry.key, names.iter().copied());
             problems.push(Diagnostic::at(entry.at, message).note(note));
             continue;
         }
@@ -215,7 +228,7 @@ fn early_sections<'s>(root: &mut Node<'s>) -> Node<'s> {
 }
 
 /// Checks everything else. Where a file could not be read, nothing is called missing or undefined.
-fn check_rest(tree: &mut tree::Tree<'_>, values: &Values<'_>, problems: &mut Vec<Diagnostic>) {
+fn check_rest(tree: &mut tree::Tree<'_>, values: &Values<'_>, problems: &mut Problems) {
     let crate::yaml::Value::Map(sections) = &mut tree.root.value else { return };
     let mut rest = std::mem::take(sections);
     let mut checker = Checker { values, problems, lenient: tree.partial };

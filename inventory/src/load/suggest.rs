@@ -6,7 +6,10 @@ pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) ->
         return None;
     }
     let allowed = (word.chars().count() / 3).clamp(1, 3);
-    let near = known.into_iter().filter(|k| k.len() <= 64).map(|k| (strsim::damerau_levenshtein(word, k), k));
+    let near = known
+        .into_iter()
+        .filter(|k| k.len().abs_diff(word.len()) <= 4 * allowed && k.len() <= 64)
+        .map(|k| (strsim::damerau_levenshtein(word, k), k));
     near.filter(|(distance, k)| *distance <= allowed && *distance < k.chars().count()).min().map(|(_, k)| k)
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     source::{FileId, SourceFile, Span},
     yaml::{self, Entry, Node, Value},
 };
@@ -17,7 +17,7 @@ pub struct Tree<'s> {
 }
 
 /// Reads all files and merges them.
-pub fn read<'s>(files: &'s [Arc<SourceFile>], problems: &mut Vec<Diagnostic>) -> Tree<'s> {
+pub fn read<'s>(files: &'s [Arc<SourceFile>], problems: &mut Problems) -> Tree<'s> {
     let mut nodes = 0;
     let mut partial = false;
     let mut roots = Vec::new();
@@ -40,10 +40,12 @@ pub fn read<'s>(files: &'s [Arc<SourceFile>], problems: &mut Vec<Diagnostic>) ->
     Tree { root: Node { span, value: Value::Map(merge(roots, problems)) }, partial }
 }
 
-fn merge<'s>(roots: Vec<Vec<Entry<'s>>>, problems: &mut Vec<Diagnostic>) -> Vec<Entry<'s>> {
+fn merge<'s>(roots: Vec<Vec<Entry<'s>>>, problems: &mut Problems) -> Vec<Entry<'s>> {
     let mut merged: Vec<Entry<'s>> = Vec::new();
+    let mut index: HashMap<String, usize> = HashMap::new();
     for entry in roots.into_iter().flatten() {
-        let Some(known) = merged.iter_mut().find(|known| known.key == entry.key) else {
+        let at = *index.entry(entry.key.to_string()).or_insert(merged.len());
+        let Some(known) = merged.get_mut(at) else {
             merged.push(entry);
             continue;
         };
@@ -66,7 +68,7 @@ fn merge<'s>(roots: Vec<Vec<Entry<'s>>>, problems: &mut Vec<Diagnostic>) -> Vec<
 }
 
 /// Keys of one section that two files define; the first is kept.
-fn across_files(entries: &mut Vec<Entry<'_>>, problems: &mut Vec<Diagnostic>) {
+fn across_files(entries: &mut Vec<Entry<'_>>, problems: &mut Problems) {
     let Some(first) = entries.first() else { return };
     if entries.iter().all(|entry| entry.at.file == first.at.file) {
         return;

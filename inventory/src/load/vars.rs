@@ -8,7 +8,7 @@ use std::{
 use super::suggest::did_you_mean;
 use crate::{
     desired::Scalar as Typed,
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     names::Text,
     source::{Sources, Span},
     yaml::{Node, Scalar},
@@ -61,7 +61,7 @@ impl<'n, 's> Variables<'n, 's> {
     }
 
     /// The values of all variables.
-    pub fn all(mut self, problems: &mut Vec<Diagnostic>) -> Values<'n> {
+    pub fn all(mut self, problems: &mut Problems) -> Values<'n> {
         let names: Vec<&str> = self.declared.keys().copied().collect();
         for name in names {
             self.value(name, problems);
@@ -72,7 +72,7 @@ impl<'n, 's> Variables<'n, 's> {
     }
 
     /// None: it is broken, and that was said.
-    fn value(&mut self, name: &str, problems: &mut Vec<Diagnostic>) -> Option<Typed> {
+    fn value(&mut self, name: &str, problems: &mut Problems) -> Option<Typed> {
         if let Some(done) = self.done.get(name) {
             return done.clone();
         }
@@ -84,7 +84,7 @@ impl<'n, 's> Variables<'n, 's> {
         value
     }
 
-    fn resolve(&mut self, node: &'n Node<'s>, problems: &mut Vec<Diagnostic>) -> Option<Typed> {
+    fn resolve(&mut self, node: &'n Node<'s>, problems: &mut Problems) -> Option<Typed> {
         let scalar = node.scalar()?;
         if !scalar.text.contains('$') {
             return Some(typed(scalar));
@@ -126,7 +126,7 @@ pub struct Values<'e> {
 
 impl Values<'_> {
     /// Replaces `${…}` in a scalar; false when that is impossible, which is then said, or was said at the variable.
-    pub fn fill(&self, scalar: &mut Scalar<'_>, span: Span, problems: &mut Vec<Diagnostic>) -> bool {
+    pub fn fill(&self, scalar: &mut Scalar<'_>, span: Span, problems: &mut Problems) -> bool {
         if !scalar.text.contains('$') {
             return true;
         }

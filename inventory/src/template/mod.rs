@@ -21,6 +21,9 @@ use crate::{
     source::{FileId, Span},
 };
 
+/// Most pools that one template may mention.
+pub const MAX_POOLS: usize = 1_000;
+
 /// What `self` has.
 pub const SELF_FIELDS: [&str; 6] = ["name", "address", "pool", "tenant", "environment", "labels"];
 
@@ -69,6 +72,9 @@ fn collect(file: FileId, uses: &[scan::Use<'_>]) -> Result<TemplateInfo, Diagnos
                 let name = Name::new(key).map_err(|e| Diagnostic::at(span, format!("`hosts.{key}`: {e}")))?;
                 info.pools.insert(name.clone());
                 info.hosts.push((name, span));
+                if info.pools.len() > MAX_POOLS {
+                    return Err(Diagnostic::at(span, format!("a template mentions more than {MAX_POOLS} pools")));
+                }
             }
             ("hosts", None) => {
                 let note = "write hosts.POOL or hosts[\"POOL\"] in full";

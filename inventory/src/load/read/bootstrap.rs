@@ -172,7 +172,7 @@ impl<'n, 's> Reader<'n, 's> {
 
     fn read_template(&mut self, path: &str, at: Span) -> Option<(Text, Arc<TemplateInfo>)> {
         let text = self.read_text(path, at)?;
-        let file = SourceFile { path: self.folder.join(path), name: path.to_owned(), text };
+        let file = SourceFile::new(self.folder.join(path), path, text);
         let file = Arc::new(file);
         let id = self.sources.add(file.clone());
         match template::check(id, &file.text) {
@@ -211,14 +211,15 @@ impl<'n, 's> Reader<'n, 's> {
             self.say(at, format!("`{path}` lies outside the inventory"), note);
             return None;
         }
-        let held: usize = self.texts.values().flatten().map(|text| text.len()).sum::<usize>()
-            + self.templates.values().flatten().map(|(text, _)| text.len()).sum::<usize>();
-        if held > MAX_TEXTS {
+        if self.held > MAX_TEXTS {
             self.say(at, format!("templates and sources hold more than {} MiB", MAX_TEXTS >> 20), "");
             return None;
         }
         match files::read_text(&self.folder.join(path), MAX_TEXT) {
-            Ok(text) => Some(text),
+            Ok(text) => {
+                self.held += text.len();
+                Some(text)
+            }
             Err(error) => {
                 let (message, note) = describe(path, &error);
                 self.say(at, message, note);

@@ -3,7 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{environment::Elsewhere, suggest::hint};
-use crate::{diagnostics::Diagnostic, names::Name, source::Span, yaml::Node};
+use crate::{
+    diagnostics::{Diagnostic, Problems},
+    names::Name,
+    source::Span,
+    yaml::Node,
+};
 
 /// What a name can refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +86,7 @@ impl Known {
     }
 
     /// Says so when a name is not declared.
-    pub fn check(&self, what: What, name: &str, span: Span, problems: &mut Vec<Diagnostic>) -> bool {
+    pub fn check(&self, what: What, name: &str, span: Span, problems: &mut Problems) -> bool {
         if self.has(what, name) {
             return true;
         }

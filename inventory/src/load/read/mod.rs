@@ -22,7 +22,7 @@ use self::known::{Known, What};
 use super::{environment::Elsewhere, vars::Values};
 use crate::{
     desired::{Desired, NetworkDecl, Policy, QuotaSpec, TenantSpec},
-    diagnostics::Diagnostic,
+    diagnostics::{Diagnostic, Problems},
     names::{Address, Name, Text},
     source::{Sources, Span},
     template::TemplateInfo,
@@ -51,7 +51,7 @@ pub struct Done {
     /// Of use only without problems.
     pub desired: Desired,
     /// What was found.
-    pub problems: Vec<Diagnostic>,
+    pub problems: Problems,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Diagnostic>,
     /// All texts, with those of templates.
@@ -61,7 +61,7 @@ pub struct Done {
 }
 
 /// Reads everything.
-pub fn read(input: Input<'_, '_, '_>, sources: Sources, problems: Vec<Diagnostic>) -> Done {
+pub fn read(input: Input<'_, '_, '_>, sources: Sources, problems: Problems) -> Done {
     let Input { root, early, folder, environment, elsewhere, values } = input;
     let known = Known::new(root, elsewhere, environment.clone());
     let mut reader = Reader {
@@ -75,6 +75,7 @@ pub fn read(input: Input<'_, '_, '_>, sources: Sources, problems: Vec<Diagnostic
         unread: Vec::new(),
         texts: BTreeMap::new(),
         templates: BTreeMap::new(),
+        held: 0,
         variables: values.typed,
     };
     let desired = reader.desired(environment);
@@ -88,7 +89,7 @@ struct Reader<'n, 's> {
     folder: &'n Path,
     known: Known,
     sources: Sources,
-    problems: Vec<Diagnostic>,
+    problems: Problems,
     warnings: Vec<Diagnostic>,
     /// Values that passed the check and could not be read all the same; a fault of ours, never silent.
     unread: Vec<Span>,
@@ -96,6 +97,8 @@ struct Reader<'n, 's> {
     texts: BTreeMap<String, Option<Text>>,
     /// Templates, by path below the folder.
     templates: BTreeMap<String, Option<(Text, Arc<TemplateInfo>)>>,
+    /// Bytes of both.
+    held: usize,
     variables: BTreeMap<Text, crate::desired::Scalar>,
 }
 

@@ -1,6 +1,6 @@
 //! Providers, and the images that they have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reader, access, known::What};
 use crate::{
@@ -82,9 +82,10 @@ impl<'n, 's> Reader<'n, 's> {
     fn zones(&mut self, node: &Node<'_>) -> Option<Vec<Name>> {
         let list = node.get("zones")?;
         let mut zones: Vec<Name> = Vec::new();
+        let mut seen = BTreeSet::new();
         for item in list.items() {
             let Some(zone) = self.name(item) else { continue };
-            if zones.contains(&zone) {
+            if !seen.insert(zone.clone()) {
                 self.say(item.span, format!("zone `{zone}` is listed twice"), "");
             }
             zones.push(zone);
@@ -122,11 +123,12 @@ impl<'n, 's> Reader<'n, 's> {
     ) -> BTreeMap<Text, u32> {
         let entries = node.get("stock").map(Node::entries).unwrap_or_default();
         let mut stock = BTreeMap::new();
+        let known: BTreeSet<&str> = zones.iter().map(Name::as_str).collect();
         for entry in entries {
             match entry.key.split_once('/') {
                 None => self.say(entry.at, format!("`{}` names no stock", entry.key), "write ZONE/OFFERING"),
                 Some((zone, offering)) => {
-                    if !zones.iter().any(|known| known.as_str() == zone) {
+                    if !known.contains(zone) {
                         self.say(
                             entry.at,
                             format!("unknown zone `{zone}`"),

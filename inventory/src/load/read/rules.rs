@@ -66,6 +66,7 @@ fn mounts(reader: &mut Reader<'_, '_>) {
         let Some(bootstrap) = pool.value.get("bootstrap") else { continue };
         let files = bootstrap.get("files").map(Node::entries).unwrap_or_default();
         let directories = bootstrap.get("directories").map(Node::entries).unwrap_or_default();
+        let directories: BTreeSet<&str> = directories.iter().map(|directory| &*directory.key).collect();
         for file in files {
             if mounts.contains(&*file.key) {
                 problems.push(Diagnostic::at(
@@ -73,7 +74,7 @@ fn mounts(reader: &mut Reader<'_, '_>) {
                     format!("a volume is mounted where the file {} should be", file.key),
                 ));
             }
-            if directories.iter().any(|directory| directory.key == file.key) {
+            if directories.contains(&*file.key) {
                 problems
                     .push(Diagnostic::at(file.at, format!("{} is declared as a file and as a directory", file.key)));
             }
@@ -147,6 +148,8 @@ fn mention(reader: &Reader<'_, '_>, desired: &Desired, pool: &Name) -> Option<Sp
 fn moved(reader: &mut Reader<'_, '_>) {
     let mut problems = Vec::new();
     let entries = reader.section("moved");
+    let hosts = Hosts::of(reader.section("pools"));
+    let olds: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
     let mut targets: BTreeMap<Address, Span> = BTreeMap::new();
     for entry in entries {
         let (Ok(old), Some(to)) = (entry.key.parse::<Address>(), entry.value.text()) else { continue };
@@ -156,16 +159,22 @@ fn moved(reader: &mut Reader<'_, '_>) {
             Some(format!("{old} cannot become {new}: they are not of one kind"))
         } else if matches!(old.kind, Kind::Pool | Kind::Tenant) {
             Some(format!("moving a {} as a whole is not carried out yet; list its hosts", old.kind))
-        } else if entries.iter().any(|other| *other.key == *to) {
+        } else if olds.contains(to) {
             Some(format!("{new} is moved on itself: name where {old} ends up"))
         } else {
             None
         };
+        let exists = || match new.kind {
+            Kind::Network => reader.known.has(What::Network, &new.name),
+            Kind::Host => hosts.has(&new.name),
+            Kind::Volume => new.name.split_once('.').is_some_and(|(host, _)| hosts.has(host)),
+            Kind::Pool | Kind::Tenant => true,
+        };
         if let Some(message) = wrong {
             problems.push(Diagnostic::at(at, message));
-        } else if !exists(reader, &new) {
-            problems
-                .push(Diagnostic::at(at, format!("{new} is not in this inventory")).note("nothing can be moved there"));
+        } else if !exists() {
+            let problem = Diagnostic::at(at, format!("{new} is not in this inventory"));
+            problems.push(problem.note("nothing can be moved there"));
         }
         if let Some(first) = targets.insert(new.clone(), at) {
             problems.push(Diagnostic::at(at, format!("two things become {new}")).label(first, "first here"));
@@ -174,21 +183,23 @@ fn moved(reader: &mut Reader<'_, '_>) {
     reader.problems.extend(problems);
 }
 
-/// Whether the inventory may have an object of this address; the ordinals of a pool are the planner's.
-fn exists(reader: &Reader<'_, '_>, address: &Address) -> bool {
-    let host_exists = |host: &str| {
-        let pools = reader.section("pools");
-        let named = |pool: &Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| hosts.get(host).is_some());
-        let counted =
-            |pool: &Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| !matches!(hosts.value, Value::Map(_)));
-        ordinal_of(host, |name| pools.iter().any(|pool| pool.key == name && counted(pool))).is_some()
-            || pools.iter().any(named)
-    };
-    match address.kind {
-        Kind::Network => reader.known.has(What::Network, &address.name),
-        Kind::Host => host_exists(&address.name),
-        Kind::Volume => address.name.split_once('.').is_some_and(|(host, _)| host_exists(host)),
-        Kind::Pool | Kind::Tenant => true,
+/// Hosts that the inventory may have; the ordinals of a pool are the planner's.
+struct Hosts<'n> {
+    counted: BTreeSet<&'n str>,
+    named: BTreeSet<&'n str>,
+}
+
+impl<'n> Hosts<'n> {
+    fn of(pools: &'n [Entry<'_>]) -> Self {
+        let is_named =
+            |pool: &&Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| matches!(hosts.value, Value::Map(_)));
+        let (named, counted): (Vec<_>, Vec<_>) = pools.iter().partition(is_named);
+        let hosts = named.iter().filter_map(|pool| pool.value.get("hosts")).flat_map(Node::entries);
+        Self { counted: counted.iter().map(|pool| &*pool.key).collect(), named: hosts.map(|host| &*host.key).collect() }
+    }
+
+    fn has(&self, host: &str) -> bool {
+        self.named.contains(host) || ordinal_of(host, |pool| self.counted.contains(pool)).is_some()
     }
 }
 

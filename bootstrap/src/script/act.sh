@@ -1,7 +1,7 @@
 umask 022
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
-f='' bad=0
+f='' t='' bad=0
 # begin N: a marker on both outputs, so that what comes between two of them belongs to one item.
 begin() { f='' bad=0; printf 'B %s\n' "$1"; printf '\n%s %s\n' "$mark" "$1" >&2; }
 # end N STATUS [OUTCOME]
@@ -13,25 +13,26 @@ end() {
 # w TEXT, z: more content, or a NUL, for the file $f.
 w() { [ "$bad" = 0 ] && { printf %s "$1" >>"$f" || bad=1; }; }
 z() { [ "$bad" = 0 ] && { printf '\000' >>"$f" || bad=1; }; }
-# open_file PATH: a temporary file beside it, whose content follows.
+# open_file PATH: a file whose content follows, in a folder of our own beside its place. The folder is entered, so that
+# whoever owns the place cannot slip another file under our hands while root gives it content and rights.
 open_file() {
   d=${1%/*}; d=${d:-/}
-  { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && f=$(mktemp "$d/.pool-XXXXXX") || bad=1
+  { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && t=$(mktemp -d "$d/.pool-XXXXXX") && cd -P "$t" && [ -O . ] && : >new && f=new || bad=1
 }
-# close_file PATH MODE OWNER GROUP: the temporary file takes its place, whole and with its rights.
+# close_file PATH MODE OWNER GROUP: the file takes its place, whole and with its rights.
 close_file() {
   [ "$bad" = 0 ] || { echo "$1 could not be written" >&2; return 1; }
   if [ -d "$1" ] && [ ! -h "$1" ]; then echo "$1 is a directory" >&2; return 1; fi
-  chown -- "$3:$4" "$f" >&2 && chmod -- "$2" "$f" >&2 && mv -f -T -- "$f" "$1" >&2 && f=''
+  { chown -- "$3:$4" new && chmod -- "$2" new && mv -f -T -- new "../${1##*/}" && cd / && rmdir -- "$t"; } >&2 && t=''
 }
-# open_script, close_script SECONDS INTERPRETER...: a script, run from a file so that its length does not matter.
+# open_script, run_script SECONDS INTERPRETER...: a script, run from a file so that its length does not matter.
 open_script() { f=$tmp/script; : >"$f" || bad=1; }
 run_script() {
   [ "$bad" = 0 ] || { echo "no room for the script in $tmp" >&2; return 1; }
   s=$1; shift; lim "$s" "$@" "$f" >&2 </dev/null
 }
 act_directory() {
-  { [ -d "$1" ] || mkdir -p -- "$1"; } >&2 && chown -- "$3:$4" "$1" >&2 && chmod -- "$2" "$1" >&2
+  { [ -d "$1" ] || mkdir -p -- "$1"; } >&2 && chown -h -- "$3:$4" "$1" >&2 && chmod -- "$2" "$1" >&2
 }
 # act_packages NAME...: all that are missing at once.
 lists_fresh() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }

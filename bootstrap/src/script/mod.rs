@@ -78,7 +78,7 @@ fn act_head(out: &mut Vec<u8>, mark: u64) {
     out.extend_from_slice(COMMON.as_bytes());
     out.extend_from_slice(ACT_HEAD.as_bytes());
     line(out, &format!("{{ mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }}"));
-    line(out, "{ trap 'rm -rf -- \"$tmp\" ${f:+\"$f\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
+    line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
 }
 
 fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {

@@ -44,8 +44,8 @@ probe_file() {
 }
 # probe_directory PATH MODE OWNER GROUP
 probe_directory() {
+  if [ -h "$1" ]; then differs 'is a symbolic link'; denied 'declare the directory that the link points to' disk; return; fi
   if [ ! -e "$1" ]; then
-    if [ -h "$1" ]; then differs 'is a broken symbolic link'; denied 'a link is never replaced by a directory' disk; return; fi
     missing; may_write "$1"; may_own "$3"; return
   fi
   if [ ! -d "$1" ]; then differs 'is not a directory'; denied 'a file is never replaced by a directory' disk; return; fi

@@ -194,4 +194,14 @@ async fn what_was_killed_in_the_middle_goes_on_where_it_was() {
     let outcome = run(&mut link, &want).await.unwrap();
     assert!(outcome.unchanged >= 3, "{outcome:?}");
     assert!(observe(&mut link, &want).await.unwrap().drifts.is_empty());
+    // The shell of the killed run notices that nobody listens, and tidies up.
+    let left = || {
+        let names = [bed.path("srv/etc"), bed.path("srv/deep/er")].map(|folder| std::fs::read_dir(folder).unwrap());
+        names.into_iter().flatten().any(|e| e.unwrap().file_name().to_string_lossy().starts_with(".pool-"))
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while left() {
+        assert!(std::time::Instant::now() < until, "temporary files are left");
+        tokio::task::yield_now().await;
+    }
 }

@@ -64,10 +64,13 @@ async fn what_can_never_be_done_is_refused_before_anything_changes() {
     let mut spec = BootstrapSpec::default();
     spec.files.insert(bed.text("a-first"), file("x", 0o644));
     spec.files.insert(bed.text("taken"), file("x", 0o644));
-    spec.directories.insert(bed.text("plain"), DirectorySpec { mode: FileMode(0o755), owner: None, group: None });
+    std::os::unix::fs::symlink("/etc", bed.path("link")).unwrap();
+    for place in ["plain", "link"] {
+        spec.directories.insert(bed.text(place), DirectorySpec { mode: FileMode(0o755), owner: None, group: None });
+    }
     let error = run(&mut bed.link().await, &render(&spec)).await.unwrap_err();
     let BootstrapError::Refused { refusals, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(refusals.len(), 2, "{refusals:?}");
+    assert_eq!(refusals.len(), 3, "{refusals:?}");
     assert!(refusals.iter().all(|r| matches!(r, Refusal::Denied { .. })));
     assert!(!bed.path("a-first").exists());
 }

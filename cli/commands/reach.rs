@@ -14,7 +14,10 @@ pub struct Refused {
 }
 
 /// Opens a verified connection.
-pub async fn connect(_env: &Environment, host: &Reach) -> Result<SshLink, Refused> {
-    let error = CliError::new(ExitCode::Failed, format!("{} cannot be connected to yet", host.address));
-    Err(Refused { unreachable: false, error })
+pub async fn connect(env: &Environment, host: &Reach) -> Result<SshLink, Refused> {
+    env.connect(host).await.map_err(|why| {
+        let unreachable = why.is_unreachable();
+        let code = if unreachable { ExitCode::Unreachable } else { ExitCode::Failed };
+        Refused { unreachable, error: CliError::new(code, format!("failed to connect to {}", host.address)).cause(why) }
+    })
 }

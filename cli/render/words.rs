@@ -125,6 +125,11 @@ pub fn why(why: &Why) -> String {
         }
         Why::OutOfScope => "out of scope".to_owned(),
         Why::Shrink { from, to } => format!("a volume cannot shrink: {from} → {to}"),
+        Why::CannotMove { fields: changes } => {
+            format!("a volume cannot move to another backend yet, nor be made anew: {}", fields(changes))
+        }
+        Why::Broken { detail } => format!("broken, and replacing it would lose data: {}", clip(detail, VALUE)),
+        Why::NothingToMove { from } => format!("nothing to move: {from} is not recorded"),
         Why::Unreachable { detail } => format!("not reached: {}", clip(detail, 80)),
         Why::ProviderUnseen => "its provider was not reached".to_owned(),
     }

@@ -4,13 +4,27 @@
 //! |---|---|
 //! | [`ops`] | what a terminal or a server offers: open an environment, plan, apply, status, … |
 //! | [`event`] | the only output of a run: typed events |
-//! | `observe` | lists clouds in bulk and probes hosts |
-//! | `run` | the one dispatcher of a run, and the pure queue of ready steps |
-//! | `account` | one actor per provider: batches, budgets, retries, one poller |
+//! | `observe`, `probe` | lists clouds in bulk; asks hosts whether they are as they were left |
+//! | `run` | the one dispatcher of a run, its steps, and the pure queue of ready ones |
+//! | `account` | one actor per provider: batches, budget, one poller |
+//! | `retry` | what an error means for the next attempt |
+//! | `connect` | from declared providers and recorded hosts to things that can be talked to |
+//! | `wanted` | what bootstrap wants of one host, templates rendered |
 //!
 //! Journal first, act second, publish third: an event reaches a terminal after it is durable.
 
+mod account;
+mod clock;
+mod connect;
+mod crash;
 pub mod event;
+mod observe;
 pub mod ops;
+mod probe;
+mod random;
+mod retry;
+mod run;
+mod secrets;
+mod wanted;
 
 pub use event::{Event, RunSummary};

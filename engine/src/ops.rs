@@ -1,9 +1,17 @@
 //! What a terminal or a server can ask for. Two doors, one set of operations.
 
+mod apply;
 mod environment;
 mod error;
+mod history;
+mod plan;
+mod status;
 mod types;
 
+pub use crate::connect::ReachError;
 pub use environment::{Environment, validate};
 pub use error::OpsError;
+pub use history::describe;
+pub(crate) use plan::chain;
+pub use plan::{from_bytes, to_bytes};
 pub use types::*;

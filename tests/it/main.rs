@@ -1,9 +1,14 @@
 //! Tests of the binary: what a user types, and exactly what comes back.
 
+mod arrow;
 mod context;
+mod crash;
 mod errors;
 mod examples;
+mod existing_hosts;
 mod fmt;
 mod init;
+mod program;
+mod refusals;
 mod terminal;
 mod words;

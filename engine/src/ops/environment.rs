@@ -1,39 +1,76 @@
 //! One environment of an inventory, opened.
 
-use std::path::{Path, PathBuf};
-
-use pool_inventory::{Address, desired::Desired, object::Recorded};
-
-use super::{
-    ApplyRequest, CheckLine, Events, Interrupts, JournalLine, Observe, OpenRequest, OpsError, PlanRequest, Reach,
-    RunStatus, SavedPlan, Selector, StatusReport,
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
-use crate::event::RunSummary;
+
+use pool_inventory::{
+    Lineage, Name, Text,
+    desired::{Desired, Hosts as PoolHosts},
+    object::Recorded,
+};
+use pool_providers::{Provider, ProviderError};
+use pool_state::{OpenOptions, Store};
+use tokio::sync::OnceCell;
+
+use super::{OpenRequest, OpsError};
+use crate::connect::{self, Hosts, Places};
 
 /// One environment of an inventory, opened. All operations start here.
 pub struct Environment {
-    root: PathBuf,
-    desired: Desired,
-}
-
-fn unfinished() -> OpsError {
-    OpsError::Other("this operation is being wired up".into())
+    pub(super) request: OpenRequest,
+    pub(super) places: Places,
+    pub(super) desired: Desired,
+    pub(super) sources: BTreeMap<Text, Text>,
+    existing: OnceCell<Option<Store>>,
+    created: OnceCell<Store>,
 }
 
 /// Reads and checks an inventory, and nothing else.
-pub fn validate(_request: &OpenRequest) -> Result<(PathBuf, Desired), OpsError> {
-    Err(unfinished())
+pub fn validate(request: &OpenRequest) -> Result<(PathBuf, Desired), OpsError> {
+    let (root, loaded) = read(request)?;
+    Ok((root, loaded.desired))
+}
+
+fn read(request: &OpenRequest) -> Result<(PathBuf, pool_inventory::Loaded), OpsError> {
+    let start = match &request.dir {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir()
+            .map_err(|e| OpsError::Other(format!("failed to find the working folder: {e}").into()))?,
+    };
+    let root = pool_inventory::files::find_root(&start).map_err(|e| OpsError::NoInventory(e.to_string().into()))?;
+    let env = |name: &str| std::env::var(name).ok();
+    match pool_inventory::load(&root, request.environment.as_deref(), &env) {
+        Ok(loaded) => Ok((root, loaded)),
+        Err(problems) => Err(OpsError::Inventory {
+            rendered: problems.render(false),
+            coloured: problems.render(true),
+            json: problems.to_json(),
+        }),
+    }
 }
 
 impl Environment {
-    /// Reads the inventory and opens the state; the state's file is made by the first operation that writes.
-    pub async fn open(_request: OpenRequest) -> Result<Self, OpsError> {
-        Err(unfinished())
+    /// Reads the inventory; the state is opened by the first operation that needs it, and made by the first that writes.
+    pub async fn open(request: OpenRequest) -> Result<Self, OpsError> {
+        let (root, loaded) = read(&request)?;
+        let places = Places::new(&root, &loaded.desired.environment, &request.program);
+        let sources = digests(&root, &loaded.sources);
+        Ok(Self {
+            request,
+            places,
+            desired: loaded.desired,
+            sources,
+            existing: OnceCell::new(),
+            created: OnceCell::new(),
+        })
     }
 
     /// The folder of the inventory.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.places.root
     }
 
     /// What is declared.
@@ -41,78 +78,80 @@ impl Environment {
         &self.desired
     }
 
-    /// Observes, plans, and saves the plan under a one-use id.
-    pub async fn plan(&self, _request: PlanRequest) -> Result<SavedPlan, OpsError> {
-        Err(unfinished())
+    fn options(&self) -> OpenOptions {
+        OpenOptions {
+            path: self.places.state(),
+            backup_dir: self.places.backups(),
+            inventory: self.desired.inventory.clone(),
+            environment: self.desired.environment.clone(),
+        }
     }
 
-    /// A saved plan by its id, the beginning of it, or the path of a plan file.
-    pub async fn saved_plan(&self, _id_or_file: &str) -> Result<SavedPlan, OpsError> {
-        Err(unfinished())
+    /// The state, if there is one.
+    pub(super) async fn existing_store(&self) -> Result<Option<&Store>, OpsError> {
+        if let Some(store) = self.created.get() {
+            return Ok(Some(store));
+        }
+        let open =
+            || async { Store::open_existing(self.options(), jiff::Timestamp::now()).await.map_err(OpsError::from) };
+        Ok(self.existing.get_or_try_init(open).await?.as_ref())
     }
 
-    /// Carries out a plan. `Err`: refused, nothing was changed. `Ok`: what came of it, also where steps failed.
-    pub async fn apply(
-        &self,
-        _request: ApplyRequest,
-        _events: Events,
-        _interrupts: Interrupts,
-    ) -> Result<RunSummary, OpsError> {
-        Err(unfinished())
+    /// The state; made if there is none.
+    pub(super) async fn store(&self) -> Result<&Store, OpsError> {
+        if let Some(Some(store)) = self.existing.get() {
+            return Ok(store);
+        }
+        let open = || async { Store::open(self.options(), jiff::Timestamp::now()).await.map_err(OpsError::from) };
+        self.created.get_or_try_init(open).await
     }
 
-    /// The pool at a glance; `observe` none: from the records alone.
-    pub async fn status(&self, _observe: Option<Observe>) -> Result<StatusReport, OpsError> {
-        Err(unfinished())
+    /// Rows and lineage; nothing and none without a state.
+    pub(super) async fn recorded(&self) -> Result<(Vec<Recorded>, Option<Lineage>, u64), OpsError> {
+        match self.existing_store().await? {
+            None => Ok((Vec::new(), None, 0)),
+            Some(store) => Ok((store.objects().await?, Some(store.lineage().clone()), store.serial().await?)),
+        }
     }
 
-    /// All recorded objects, in natural order.
-    pub async fn records(&self) -> Result<Vec<Recorded>, OpsError> {
-        Err(unfinished())
+    /// All declared providers that could be opened, and why the others could not.
+    pub(super) fn providers(&self) -> (BTreeMap<Name, Arc<dyn Provider>>, BTreeMap<Name, ProviderError>) {
+        let (mut open, mut failed) = (BTreeMap::new(), BTreeMap::new());
+        for (name, provider) in connect::providers(&self.desired.providers, &self.desired.backends, &self.places) {
+            match provider {
+                Ok(provider) => {
+                    open.insert(name, provider);
+                }
+                Err(error) => {
+                    failed.insert(name, error);
+                }
+            }
+        }
+        (open, failed)
     }
 
-    /// The newest runs, newest first.
-    pub async fn history(&self, _limit: usize) -> Result<Vec<RunStatus>, OpsError> {
-        Err(unfinished())
+    /// Ways to hosts.
+    pub(super) fn ways(&self) -> Arc<Hosts> {
+        Arc::new(Hosts::new(self.places.clone(), self.desired.providers.clone()))
     }
 
-    /// One run with its journal, by its id or the beginning of it.
-    pub async fn run(&self, _id: &str) -> Result<(RunStatus, Vec<JournalLine>), OpsError> {
-        Err(unfinished())
+    /// Hosts that are declared.
+    pub(super) fn declared_hosts(&self) -> usize {
+        let count = |hosts: &PoolHosts| match hosts {
+            PoolHosts::Count(count) => *count as usize,
+            PoolHosts::Named(hosts) => hosts.len(),
+        };
+        self.desired.pools.values().map(|pool| count(&pool.hosts)).sum()
     }
+}
 
-    /// Takes a lease away from its holder; the holder stops before its next act.
-    pub async fn unlock(&self, _lease: &str) -> Result<(), OpsError> {
-        Err(unfinished())
-    }
-
-    /// Renames a recorded object; a host takes its volumes with it.
-    pub async fn state_mv(&self, _from: &Address, _to: &Address) -> Result<(), OpsError> {
-        Err(unfinished())
-    }
-
-    /// Drops a record; the object itself is left alone.
-    pub async fn state_rm(&self, _address: &Address) -> Result<(), OpsError> {
-        Err(unfinished())
-    }
-
-    /// The whole state as JSON.
-    pub async fn state_pull(&self) -> Result<String, OpsError> {
-        Err(unfinished())
-    }
-
-    /// Replaces the state by an export of the same lineage; `force` allows an older one.
-    pub async fn state_push(&self, _json: &str, _force: bool) -> Result<(), OpsError> {
-        Err(unfinished())
-    }
-
-    /// Credentials, quotas, images, backends, reachability: pass, fail or unknown.
-    pub async fn check(&self) -> Result<Vec<CheckLine>, OpsError> {
-        Err(unfinished())
-    }
-
-    /// Recorded hosts that fit.
-    pub async fn hosts(&self, _selector: &Selector) -> Result<Vec<Reach>, OpsError> {
-        Err(unfinished())
-    }
+/// Digests of the files that an inventory was read from, by path below its folder.
+fn digests(root: &Path, sources: &[PathBuf]) -> BTreeMap<Text, Text> {
+    let digest = |path: &PathBuf| {
+        let full = root.join(path);
+        let bytes = std::fs::read(&full).ok()?;
+        let name = full.strip_prefix(root).unwrap_or(&full).display().to_string();
+        Some((name.into(), blake3::hash(&bytes).to_hex()[..16].into()))
+    };
+    sources.iter().filter_map(digest).collect()
 }

@@ -1,6 +1,7 @@
 //! What an operation can end with instead of its answer.
 
 use pool_inventory::{Name, Text};
+use pool_state::StateError;
 
 /// Why an operation was not carried out. Nothing was changed by it.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,26 @@ impl OpsError {
             OpsError::PlanUnusable(_) => Some("make a new plan with: pool plan".to_owned()),
             OpsError::NoInventory(_) => Some("start one here with: pool init".to_owned()),
             _ => None,
+        }
+    }
+}
+
+impl From<StateError> for OpsError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::LeaseHeld { id, holder, reason, since, expires } => {
+                OpsError::LeaseHeld { holder, reason, since, expires, id }
+            }
+            StateError::PlanUnknown { .. }
+            | StateError::PlanTampered { .. }
+            | StateError::PlanUsed { .. }
+            | StateError::PlanExpired { .. }
+            | StateError::PlanStale { .. } => OpsError::PlanUnusable(error.to_string().into()),
+            StateError::NoRoom { .. } => OpsError::Refused(error.to_string().into()),
+            StateError::NoSuchLease { .. } | StateError::RunUnknown { .. } | StateError::Ambiguous { .. } => {
+                OpsError::NotFound(error.to_string().into())
+            }
+            other => OpsError::State { message: super::chain(&other).into() },
         }
     }
 }

@@ -10,7 +10,7 @@ use pool_inventory::{
     Address, Lineage, Money, Name, Text,
     desired::Access,
     market::HostSeen,
-    object::{Endpoint, Recorded, Status},
+    object::{Recorded, Status},
 };
 use pool_planner::{Plan, Scope};
 use serde::{Deserialize, Serialize};
@@ -274,12 +274,10 @@ pub enum CheckAnswer {
 pub struct Reach {
     /// The host.
     pub address: Address,
-    /// Where it was made.
-    pub provider: Name,
     /// Labels of its pool, and `pool`, `tenant`.
     pub labels: BTreeMap<Text, Text>,
-    /// Where it answers, with its pinned keys.
-    pub endpoint: Endpoint,
+    /// Its row, with where it answers and its pinned keys.
+    pub record: Recorded,
     /// How to log in; none: as the key that `pool` made, to the user that the provider set up.
     pub access: Option<Access>,
 }

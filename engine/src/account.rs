@@ -1,0 +1,259 @@
+//! One actor per provider account: it gathers requests into batches, keeps the budget, and is the one poller.
+//!
+//! A step hands in one request and awaits its end. That many steps become few calls is decided here and nowhere else.
+
+mod budget;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub use budget::{Budget, DEFAULT_LIMIT};
+use pool_inventory::{Token, object::Observed};
+use pool_providers::{Operation, Progress, Provider, ProviderError, Request};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::crash;
+
+/// How an act ended: the object as it is now, or none where it is gone.
+pub type Ended = Result<Option<Box<Observed>>, ProviderError>;
+
+/// Requests that may wait in front of an account before steps are held up.
+const QUEUE: usize = 1024;
+
+/// How long the first request of a batch waits for others. Steps that became ready together arrive within it.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// Shortest and longest pause between two polls; it doubles while nothing changes.
+const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+struct Job {
+    request: Request,
+    reply: oneshot::Sender<Ended>,
+}
+
+struct Waiting {
+    operation: Operation,
+    reply: oneshot::Sender<Ended>,
+}
+
+/// A handle of an account; cheap to clone.
+#[derive(Clone)]
+pub struct Account {
+    jobs: mpsc::Sender<Job>,
+    provider: Arc<dyn Provider>,
+    calls: Arc<AtomicU64>,
+}
+
+impl Account {
+    /// Starts the actor; it ends when the last handle is dropped or `cancel` is.
+    pub fn start(provider: Arc<dyn Provider>, limit: usize, cancel: CancellationToken) -> Self {
+        let (jobs, inbox) = mpsc::channel(QUEUE);
+        let calls = Arc::new(AtomicU64::new(0));
+        let actor = Actor {
+            batch: provider.capabilities().batch.max(1),
+            provider: provider.clone(),
+            budget: Budget::new(limit),
+            queue: VecDeque::new(),
+            submits: JoinSet::new(),
+            polls: JoinSet::new(),
+            waiting: Vec::new(),
+            pause: POLL.0,
+            next_poll: Instant::now(),
+            calls: calls.clone(),
+        };
+        tokio::spawn(actor.run(inbox, cancel));
+        Self { jobs, provider, calls }
+    }
+
+    /// Carries out one act and waits for its end. No retries: that is the caller's policy.
+    pub async fn act(&self, request: Request) -> Ended {
+        let (reply, end) = oneshot::channel();
+        let gone = || ProviderError::Indeterminate("the run was cancelled".into());
+        self.jobs.send(Job { request, reply }).await.map_err(|_| gone())?;
+        end.await.map_err(|_| gone())?
+    }
+
+    /// Looks an object up by the token of its creation.
+    pub async fn find(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.provider.find(token).await
+    }
+
+    /// How long absence proves nothing.
+    pub fn visibility_delay(&self) -> Duration {
+        self.provider.capabilities().visibility_delay.duration()
+    }
+
+    /// Calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+type Submitted = (Vec<(Request, oneshot::Sender<Ended>)>, Vec<Result<Progress, ProviderError>>);
+type Polled = (Vec<Waiting>, Vec<Result<Progress, ProviderError>>);
+
+struct Actor {
+    provider: Arc<dyn Provider>,
+    batch: usize,
+    budget: Budget,
+    queue: VecDeque<Job>,
+    submits: JoinSet<Submitted>,
+    polls: JoinSet<Polled>,
+    waiting: Vec<Waiting>,
+    pause: Duration,
+    next_poll: Instant,
+    calls: Arc<AtomicU64>,
+}
+
+impl Actor {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Job>, cancel: CancellationToken) {
+        let mut open = true;
+        while open || !self.is_idle() {
+            self.start_submits();
+            self.start_poll();
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                Some(done) = self.submits.join_next() => if let Ok(done) = done { self.submitted(done) },
+                Some(done) = self.polls.join_next() => if let Ok(done) = done { self.polled(done) },
+                job = inbox.recv(), if open && self.queue.len() < QUEUE => match job {
+                    Some(job) => self.gather(job, &mut inbox).await,
+                    None => open = false,
+                },
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.waiting.is_empty() && self.submits.is_empty() && self.polls.is_empty()
+    }
+
+    /// Takes in everything that arrives within [`LINGER`], so that it travels together.
+    async fn gather(&mut self, first: Job, inbox: &mut mpsc::Receiver<Job>) {
+        self.queue.push_back(first);
+        if self.batch == 1 {
+            return;
+        }
+        let end = tokio::time::Instant::now() + LINGER;
+        while self.queue.len() < self.batch {
+            match tokio::time::timeout_at(end, inbox.recv()).await {
+                Ok(Some(job)) => self.queue.push_back(job),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    fn start_submits(&mut self) {
+        let now = Instant::now();
+        while !self.queue.is_empty() && self.budget.admits(self.submits.len(), now) {
+            let count = self.queue.len().min(self.batch);
+            let jobs: Vec<(Request, _)> = self.queue.drain(..count).map(|job| (job.request, job.reply)).collect();
+            let provider = self.provider.clone();
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            self.submits.spawn(async move {
+                crash::point("call-before");
+                let answers = provider.submit(jobs.iter().map(|(request, _)| request.clone()).collect()).await;
+                crash::point("call-after");
+                (jobs, answers)
+            });
+        }
+    }
+
+    fn start_poll(&mut self) {
+        let now = Instant::now();
+        if self.waiting.is_empty() || !self.polls.is_empty() || self.next_poll > now || !self.budget.admits(0, now) {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let provider = self.provider.clone();
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.polls.spawn(async move {
+            let operations: Vec<Operation> = waiting.iter().map(|w| w.operation.clone()).collect();
+            let answers = provider.poll(&operations).await;
+            (waiting, answers)
+        });
+    }
+
+    /// When something may be due although nothing arrives.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let far = now + Duration::from_secs(3600);
+        let poll = if self.waiting.is_empty() || !self.polls.is_empty() { far } else { self.next_poll };
+        let submit = if self.queue.is_empty() { far } else { self.budget.opens_at(now).unwrap_or(far) };
+        let opens = self.budget.opens_at(now).unwrap_or(now);
+        poll.max(if self.waiting.is_empty() { poll } else { opens }).min(submit)
+    }
+
+    fn submitted(&mut self, (jobs, answers): Submitted) {
+        let mut answers = answers.into_iter();
+        for (_, reply) in jobs {
+            let answer = answers.next().unwrap_or_else(|| Err(ProviderError::Indeterminate("no answer".into())));
+            self.note(&answer);
+            self.pass_on(reply, answer);
+        }
+    }
+
+    fn polled(&mut self, (waiting, answers): Polled) {
+        let before = waiting.len();
+        let mut answers = answers.into_iter();
+        let mut still = 0;
+        for entry in waiting {
+            let answer = answers.next().unwrap_or_else(|| Ok(Progress::Pending(entry.operation.clone())));
+            self.note(&answer);
+            // A poll that fails for a passing reason says nothing about the operation: it is asked again.
+            let answer = match answer {
+                Err(
+                    ProviderError::RateLimited { .. } | ProviderError::Transient(_) | ProviderError::Indeterminate(_),
+                ) => Ok(Progress::Pending(entry.operation)),
+                other => other,
+            };
+            still += usize::from(matches!(answer, Ok(Progress::Pending(_))));
+            self.pass_on(entry.reply, answer);
+        }
+        self.pause = if still < before { POLL.0 } else { (self.pause * 2).min(POLL.1) };
+        self.next_poll = Instant::now() + self.pause;
+    }
+
+    fn pass_on(&mut self, reply: oneshot::Sender<Ended>, answer: Result<Progress, ProviderError>) {
+        let ended = match answer {
+            Ok(Progress::Done(object)) => Ok(Some(object)),
+            Ok(Progress::Gone) => Ok(None),
+            Err(error) => Err(error),
+            Ok(Progress::Pending(operation)) => {
+                // A step that gave up has dropped its end; nobody waits for that operation any more.
+                if !reply.is_closed() {
+                    if self.waiting.is_empty() && self.polls.is_empty() {
+                        self.pause = POLL.0;
+                        self.next_poll = Instant::now();
+                    }
+                    self.waiting.push(Waiting { operation, reply });
+                }
+                return;
+            }
+        };
+        let _ = reply.send(ended);
+    }
+
+    fn note(&mut self, answer: &Result<Progress, ProviderError>) {
+        match answer {
+            Err(ProviderError::RateLimited { after }) => {
+                self.budget.tighten(after.map(|span| span.duration()), Instant::now());
+            }
+            Err(ProviderError::Transient(_) | ProviderError::Indeterminate(_)) => {}
+            _ => self.budget.relax(),
+        }
+    }
+}

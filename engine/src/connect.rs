@@ -1,0 +1,95 @@
+//! From declared providers to things that can be talked to.
+
+mod hosts;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+pub use hosts::{Hosts, ReachError};
+use pool_inventory::{
+    Name,
+    desired::{BackendSpec, ProviderKind, ProviderSpec},
+};
+use pool_providers::{Provider, ProviderError, local::LocalProvider, sim::SimProvider, ssh::SshProvider};
+
+/// Where an environment keeps what is its own.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The folder of the inventory.
+    pub root: PathBuf,
+    /// `.pool`, or `.pool/env/NAME` for environments with a name.
+    pub home: PathBuf,
+    /// This program; `local` machines are run by it.
+    pub program: PathBuf,
+}
+
+impl Places {
+    /// The places of an environment.
+    pub fn new(root: &Path, environment: &str, program: &Path) -> Self {
+        let dot = root.join(".pool");
+        let home = if environment == "default" { dot } else { dot.join("env").join(environment) };
+        Self { root: root.to_owned(), home, program: program.to_owned() }
+    }
+
+    /// The state's database.
+    pub fn state(&self) -> PathBuf {
+        self.home.join("state.db")
+    }
+
+    /// Copies of the state from before each migration.
+    pub fn backups(&self) -> PathBuf {
+        self.home.join("backup")
+    }
+
+    /// The key that `pool` logs in with where the inventory names none; one for all environments.
+    pub fn key(&self) -> PathBuf {
+        self.root.join(".pool").join("ssh").join("id_ed25519")
+    }
+
+    /// The ledger of a simulated cloud.
+    pub fn sim_ledger(&self, provider: &str) -> PathBuf {
+        self.home.join("sim").join(format!("{provider}.ledger"))
+    }
+
+    /// What is on the hosts of a simulated cloud.
+    pub fn sim_hosts(&self, provider: &str) -> PathBuf {
+        self.home.join("sim").join(format!("{provider}.hosts"))
+    }
+
+    /// The machines of a local provider.
+    pub fn local(&self, provider: &str) -> PathBuf {
+        self.home.join("local").join(provider)
+    }
+}
+
+/// Opens providers; each failure is that provider's own.
+pub fn providers(
+    specs: &BTreeMap<Name, ProviderSpec>,
+    backends: &BTreeMap<Name, BackendSpec>,
+    places: &Places,
+) -> BTreeMap<Name, Result<Arc<dyn Provider>, ProviderError>> {
+    specs.iter().map(|(name, spec)| (name.clone(), provider(name, spec, backends, places))).collect()
+}
+
+fn provider(
+    name: &Name,
+    spec: &ProviderSpec,
+    backends: &BTreeMap<Name, BackendSpec>,
+    places: &Places,
+) -> Result<Arc<dyn Provider>, ProviderError> {
+    Ok(match &spec.kind {
+        ProviderKind::Sim(sim) => Arc::new(SimProvider::open(name.clone(), (**sim).clone(), places.sim_ledger(name))?),
+        ProviderKind::Ssh => Arc::new(SshProvider::new(name.clone())),
+        ProviderKind::Local => {
+            let dir = places.local(name);
+            Arc::new(LocalProvider::open(name.clone(), dir, places.program.clone()).map_err(|e| other(&e))?)
+        }
+    })
+}
+
+fn other(error: &dyn std::error::Error) -> ProviderError {
+    ProviderError::Other(crate::ops::chain(error).into())
+}

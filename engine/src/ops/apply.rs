@@ -1,0 +1,235 @@
+//! Applying a plan: take the lease, settle what is in doubt, mark the plan used, run its steps.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pool_inventory::{Name, Text};
+use pool_planner::Plan;
+use pool_state::{Charge, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
+
+use super::{ApplyRequest, Environment, Events, Interrupts, OpsError, SavedPlan, plan::chain};
+use crate::{
+    account::{Account, DEFAULT_LIMIT},
+    clock, connect,
+    event::{Event, RunSummary},
+    random,
+    run::{self, Limits, Recorder, Records, Shared},
+};
+
+/// How long a lease lives unless it is renewed; a run renews it every third of that.
+const LEASE_TTL: Duration = Duration::from_secs(30);
+
+impl Environment {
+    /// Carries out a plan. `Err`: refused, nothing was changed. `Ok`: what came of it, also where steps failed.
+    pub async fn apply(
+        &self,
+        request: ApplyRequest,
+        events: Events,
+        interrupts: Interrupts,
+    ) -> Result<RunSummary, OpsError> {
+        let plan = &request.plan.plan;
+        self.refuse_foreign(plan)?;
+        if plan.is_incomplete() && !request.partial {
+            return Err(OpsError::Refused(
+                "some of what is declared could not be planned; apply the rest with --partial".into(),
+            ));
+        }
+        let store = self.store().await?;
+        if store.lineage() != &plan.lineage {
+            return Err(OpsError::PlanUnusable("the plan was made for another state".into()));
+        }
+        let lease = self.acquire(store, "apply").await?;
+        let result = self.apply_under(store, &lease, &request, events, interrupts).await;
+        let released = release(store, lease).await;
+        match (&result, released) {
+            (Ok(_), Err(error)) if !matches!(error, StateError::LeaseLost) => Err(error.into()),
+            _ => result,
+        }
+    }
+
+    async fn apply_under(
+        &self,
+        store: &Store,
+        lease: &Arc<Lease>,
+        request: &ApplyRequest,
+        events: Events,
+        interrupts: Interrupts,
+    ) -> Result<RunSummary, OpsError> {
+        let began = Instant::now();
+        let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
+        let cancel = interrupts.hard.clone();
+        let accounts = self.accounts(&request.plan.plan, &cancel)?;
+        store.begin_run(lease, new_run(&run, request)).await?;
+        let shared = Arc::new(Shared {
+            plan: request.plan.plan.clone(),
+            lineage: store.lineage().clone(),
+            accounts,
+            records: Records::new(store.objects().await?),
+            recorder: Recorder::new(store.clone(), lease.clone(), run.clone(), events.clone()),
+            hosts: self.ways(),
+            soft: interrupts.soft.clone(),
+            first_attempt: first_attempt(lease),
+            began,
+        });
+        let steps = shared.plan.steps.len();
+        shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: request.plan.id.clone(), steps }).await;
+        let driven = run::drive(shared.clone(), run.0.clone(), self.limits(request), interrupts).await;
+        self.conclude(store, lease, &run, driven, &shared).await
+    }
+
+    async fn conclude(
+        &self,
+        store: &Store,
+        lease: &Lease,
+        run: &RunId,
+        driven: Result<RunSummary, StateError>,
+        shared: &Shared,
+    ) -> Result<RunSummary, OpsError> {
+        let summary = driven?;
+        let code = summary.exit_code();
+        let text = format!("{} done, {} failed, {} not tried", summary.succeeded, summary.failed, summary.skipped);
+        let json = serde_json::to_string(&summary).unwrap_or_default();
+        if !summary.lease_lost {
+            store.end_run(lease, run, clock::now(), text.into(), i32::from(code), json).await?;
+        }
+        shared.recorder.publish(Event::RunFinished { summary: summary.clone() }).await;
+        Ok(summary)
+    }
+
+    /// Finds out what earlier runs left in doubt, unless another run is at work: then it is that run's to find out.
+    pub(super) async fn settle(&self, store: &Store) -> Result<(), OpsError> {
+        if store.objects().await?.iter().all(|row| row.id.is_some()) {
+            return Ok(());
+        }
+        let request = LeaseRequest { holder: holder(), reason: "settle".into(), ttl: LEASE_TTL, wait: Duration::ZERO };
+        let lease = match store.acquire(request).await {
+            Ok(lease) => Arc::new(lease),
+            Err(StateError::LeaseHeld { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let result = self.settle_under(store, &lease).await;
+        let _ = release(store, lease).await;
+        result
+    }
+
+    async fn settle_under(&self, store: &Store, lease: &Arc<Lease>) -> Result<(), OpsError> {
+        let rows = store.objects().await?;
+        let (events, _) = tokio::sync::mpsc::channel(1);
+        let began = Instant::now();
+        let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let _end = cancel.clone().drop_guard();
+        let (open, _) = self.providers();
+        let limit = |name: &Name| self.request.limits.get(name).copied().unwrap_or(DEFAULT_LIMIT);
+        let accounts = open
+            .into_iter()
+            .map(|(name, provider)| {
+                let account = Account::start(provider, limit(&name), cancel.clone());
+                (name, account)
+            })
+            .collect();
+        store.begin_run(lease, super::history::new_run(&run, "settle")).await?;
+        let recorder = Recorder::new(store.clone(), lease.clone(), run.clone(), events);
+        let result = run::settle(&accounts, &Records::new(rows), &recorder, began).await;
+        let (text, code) = match &result {
+            Ok(()) => ("settled".to_owned(), 0),
+            Err(error) => (chain(error), 1),
+        };
+        store.end_run(lease, &run, clock::now(), text.as_str().into(), code, "null".to_owned()).await?;
+        result.map_err(|error| OpsError::Other(chain(&error).into()))
+    }
+
+    pub(super) async fn acquire(&self, store: &Store, reason: &str) -> Result<Arc<Lease>, OpsError> {
+        let request =
+            LeaseRequest { holder: holder(), reason: reason.into(), ttl: LEASE_TTL, wait: self.request.lock_timeout };
+        Ok(Arc::new(store.acquire(request).await?))
+    }
+
+    fn refuse_foreign(&self, plan: &Plan) -> Result<(), OpsError> {
+        if plan.inventory != self.desired.inventory || plan.environment != self.desired.environment {
+            let text = format!(
+                "the plan is for {}/{}, this is {}/{}",
+                plan.inventory, plan.environment, self.desired.inventory, self.desired.environment
+            );
+            return Err(OpsError::PlanUnusable(text.into()));
+        }
+        Ok(())
+    }
+
+    /// One account per provider of the plan; the providers are those that stood in the inventory when it was made.
+    fn accounts(
+        &self,
+        plan: &Plan,
+        cancel: &tokio_util::sync::CancellationToken,
+    ) -> Result<BTreeMap<Name, Account>, OpsError> {
+        let mut accounts = BTreeMap::new();
+        for (name, provider) in connect::providers(&plan.providers, &plan.backends, &self.places) {
+            let provider = provider.map_err(|error| match error {
+                pool_providers::ProviderError::Unauthorized(detail) => {
+                    OpsError::Unauthorized { provider: name.clone(), detail }
+                }
+                other => OpsError::Other(format!("failed to open provider {name}: {other}").into()),
+            })?;
+            let limit = self.request.limits.get(&name).copied().unwrap_or(DEFAULT_LIMIT);
+            accounts.insert(name, Account::start(provider, limit, cancel.clone()));
+        }
+        Ok(accounts)
+    }
+
+    fn limits(&self, request: &ApplyRequest) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            steps: self.request.parallelism.unwrap_or(defaults.steps),
+            bootstraps: self.request.parallelism.unwrap_or(defaults.bootstraps).min(defaults.steps),
+            timeout: self.request.timeout,
+            on_failure: request.on_failure,
+            renew_every: LEASE_TTL / 3,
+        }
+    }
+}
+
+fn new_run(id: &RunId, request: &ApplyRequest) -> NewRun {
+    let SavedPlan { id: plan_id, hash, plan, .. } = &request.plan;
+    let now = clock::now();
+    let overrides: Vec<String> =
+        plan.scope.overrides.iter().map(|(brake, reason)| format!("{} lifted: {reason}", brake.as_str())).collect();
+    NewRun {
+        id: id.clone(),
+        plan: Some(plan_id.clone()),
+        plan_hash: hash.clone(),
+        command: request.command.clone(),
+        started: now,
+        now,
+        reads: plan.reads.clone(),
+        demand: plan
+            .demand
+            .iter()
+            .map(|d| Charge { account: d.account.clone(), amount: d.amount, limit: d.limit })
+            .collect(),
+        audit: (!overrides.is_empty()).then(|| overrides.join("; ").into()),
+    }
+}
+
+/// Gives a lease back. Whoever still holds a part of it lets go when its process ends.
+pub(super) async fn release(store: &Store, lease: Arc<Lease>) -> Result<(), StateError> {
+    match Arc::into_inner(lease) {
+        Some(lease) => store.release(lease).await,
+        None => Ok(()),
+    }
+}
+
+/// Attempts of a run start above those of all runs before: the epoch of a lease only rises. 256 attempts of one step in
+/// one run are more than a group has places.
+fn first_attempt(lease: &Lease) -> u32 {
+    u32::try_from(lease.epoch()).unwrap_or(u32::MAX >> 8) << 8
+}
+
+/// `user@computer, process 4711`
+fn holder() -> Text {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{computer}, process {}", std::process::id()).into()
+}

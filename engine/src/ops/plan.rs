@@ -1,0 +1,222 @@
+//! Planning: observe, plan, check, save.
+
+use std::{collections::BTreeMap, path::Path, time::Instant};
+
+use pool_inventory::{
+    Name, Text,
+    desired::ProviderKind,
+    market::{HostSeen, Seen},
+    object::Recorded,
+};
+use pool_planner::{Plan, PlanInput};
+use pool_providers::ProviderError;
+use pool_state::NewPlan;
+
+use super::{Basis, Environment, Observe, OpsError, PlanRequest, SavedPlan};
+use crate::{clock, observe, probe, random};
+
+/// Version of the envelope around a plan.
+pub const ENVELOPE_VERSION: u32 = 1;
+
+/// What was seen of the world, and what it took.
+pub(super) struct View {
+    pub(super) seen: Seen,
+    pub(super) markets: BTreeMap<Name, pool_inventory::market::Market>,
+    pub(super) capabilities: BTreeMap<Name, pool_inventory::market::Capabilities>,
+    pub(super) basis: Basis,
+    pub(super) errors: BTreeMap<Name, ProviderError>,
+}
+
+impl Environment {
+    /// Observes, plans, and saves the plan under a one-use id.
+    pub async fn plan(&self, request: PlanRequest) -> Result<SavedPlan, OpsError> {
+        let store = self.store().await?;
+        self.settle(store).await?;
+        let recorded = store.objects().await?;
+        let view = self.view(Some(request.observe), &recorded).await?;
+        self.refuse_unauthorized(&view)?;
+        let input = PlanInput {
+            desired: self.desired.clone(),
+            recorded,
+            seen: view.seen,
+            markets: view.markets,
+            capabilities: view.capabilities,
+            stock_outs: store.stock_outs().await?,
+            lineage: store.lineage().clone(),
+            public_keys: self.public_keys()?,
+            scope: request.scope,
+            now: clock::now(),
+            seed: u64::from_le_bytes(
+                blake3::hash(store.lineage().0.as_bytes()).as_bytes()[..8].try_into().unwrap_or_default(),
+            ),
+        };
+        let mut plan = pool_planner::plan(&input).map_err(|e| OpsError::Refused(chain(&e).into()))?;
+        plan.declined.sort_by(|a, b| a.address.cmp(&b.address));
+        let basis = Basis { serial: store.serial().await?, ..view.basis };
+        let saved = seal(plan, basis, input.now, self.desired.policy.plan_ttl.0 as i64 / 1000);
+        let row = NewPlan {
+            id: saved.id.clone(),
+            bytes: to_bytes(&saved)?,
+            hash: saved.hash.clone(),
+            created: saved.created,
+            expires: saved.expires,
+        };
+        store.save_plan(row).await?;
+        Ok(saved)
+    }
+
+    /// A saved plan by its id, the beginning of it, or the path of a plan file.
+    pub async fn saved_plan(&self, id_or_file: &str) -> Result<SavedPlan, OpsError> {
+        if id_or_file.contains(['/', '.']) || Path::new(id_or_file).is_file() {
+            return read_plan_file(Path::new(id_or_file));
+        }
+        let found = match self.existing_store().await? {
+            Some(store) => store.plan(id_or_file).await?,
+            None => None,
+        };
+        let row = found.ok_or_else(|| {
+            OpsError::NotFound(format!("there is no plan {id_or_file}; make one with: pool plan").into())
+        })?;
+        from_bytes(&row.bytes)
+    }
+
+    /// Looks at the world: providers that are declared or recorded, and hosts if asked.
+    pub(super) async fn view(&self, how: Option<Observe>, recorded: &[Recorded]) -> Result<View, OpsError> {
+        let begun = Instant::now();
+        let (open, mut errors) = self.providers();
+        let capabilities = open.iter().map(|(name, provider)| (name.clone(), provider.capabilities())).collect();
+        let mut seen = Seen::default();
+        let mut markets = BTreeMap::new();
+        let mut basis = Basis {
+            pools: self.desired.pools.len(),
+            hosts: self.declared_hosts(),
+            sources: self.sources.clone(),
+            ..Basis::default()
+        };
+        if how.is_some() {
+            for (name, view) in observe::providers(&open).await {
+                match view {
+                    Ok(view) => {
+                        basis.list_calls += view.calls;
+                        seen.providers.insert(name.clone(), view.objects);
+                        markets.insert(name, view.market);
+                    }
+                    Err(error) => {
+                        errors.insert(name, error);
+                    }
+                }
+            }
+        }
+        if how == Some(Observe::Hosts) {
+            seen.hosts =
+                probe::hosts(&self.desired, recorded, self.ways(), self.request.parallelism.unwrap_or(64)).await;
+            basis.probed = seen.hosts.len();
+            let down = |(host, seen): (&Text, &HostSeen)| match seen {
+                HostSeen::Unreachable(why) => Some((host.clone(), why.clone())),
+                _ => None,
+            };
+            basis.unreachable = seen.hosts.iter().filter_map(down).collect();
+        }
+        basis.unseen = errors.iter().map(|(name, error)| (name.clone(), error.to_string().into())).collect();
+        basis.observe_ms = begun.elapsed().as_millis() as u64;
+        Ok(View { seen, markets, capabilities, basis, errors })
+    }
+
+    /// Refused credentials end a plan at once: what would come of it is not what was asked for.
+    fn refuse_unauthorized(&self, view: &View) -> Result<(), OpsError> {
+        for (provider, error) in &view.errors {
+            if let ProviderError::Unauthorized(detail) = error {
+                return Err(OpsError::Unauthorized { provider: provider.clone(), detail: detail.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The public keys that hosts of each pool are made with.
+    fn public_keys(&self) -> Result<BTreeMap<Name, Text>, OpsError> {
+        let ways = self.ways();
+        let mut keys = BTreeMap::new();
+        for (pool, spec) in &self.desired.pools {
+            let first = self.desired.providers.iter().find(|(name, provider)| {
+                !matches!(provider.kind, ProviderKind::Ssh)
+                    && (spec.place.on.is_empty() || spec.place.on.iter().any(|on| matches_provider(&on.0, name)))
+            });
+            let Some((provider, _)) = first else { continue };
+            let access = pool_planner::input::access(&self.desired, pool, "", provider);
+            keys.insert(pool.clone(), ways.public_key(access)?);
+        }
+        Ok(keys)
+    }
+}
+
+fn matches_provider(pattern: &str, provider: &str) -> bool {
+    let head = pattern.split('/').next().unwrap_or(pattern);
+    pool_inventory::names::wildcard(head, provider)
+}
+
+/// Puts a plan into its envelope.
+fn seal(plan: Plan, basis: Basis, now: i64, ttl: i64) -> SavedPlan {
+    let hash: Text = blake3::hash(&plan.to_bytes()).to_hex().as_str().into();
+    let id: Text = pool_inventory::names::hex(&random::bits()[..4]).into();
+    SavedPlan { envelope: ENVELOPE_VERSION, id, created: now, expires: now + ttl, hash, basis, plan }
+}
+
+/// The bytes of a plan file.
+pub fn to_bytes(saved: &SavedPlan) -> Result<Vec<u8>, OpsError> {
+    serde_json::to_vec(saved).map_err(|e| OpsError::Other(format!("failed to write the plan: {e}").into()))
+}
+
+/// Reads the bytes of a plan file; refuses other versions and changed plans.
+pub fn from_bytes(bytes: &[u8]) -> Result<SavedPlan, OpsError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        envelope: u32,
+    }
+    let unusable = |text: String| OpsError::PlanUnusable(text.into());
+    let version: Version =
+        serde_json::from_slice(bytes).map_err(|e| unusable(format!("this is no plan file of pool: {e}")))?;
+    if version.envelope != ENVELOPE_VERSION {
+        return Err(unusable(format!(
+            "the plan file has version {}, this pool reads version {ENVELOPE_VERSION}",
+            version.envelope
+        )));
+    }
+    let saved: SavedPlan =
+        serde_json::from_slice(bytes).map_err(|e| unusable(format!("the plan file is damaged: {e}")))?;
+    if saved.plan.version != pool_planner::plan::PLAN_VERSION {
+        return Err(unusable(format!(
+            "the plan has version {}, this pool reads version {}",
+            saved.plan.version,
+            pool_planner::plan::PLAN_VERSION
+        )));
+    }
+    if blake3::hash(&saved.plan.to_bytes()).to_hex().as_str() != &*saved.hash {
+        return Err(unusable(format!(
+            "plan {} was changed after it was made: its digest is not the one it carries",
+            saved.id
+        )));
+    }
+    Ok(saved)
+}
+
+fn read_plan_file(path: &Path) -> Result<SavedPlan, OpsError> {
+    /// A plan of 100,000 hosts has about 200 MB.
+    const LARGEST: u64 = 1 << 30;
+    let error =
+        |e: std::io::Error| OpsError::NotFound(format!("failed to read the plan file {}: {e}", path.display()).into());
+    if std::fs::metadata(path).map_err(error)?.len() > LARGEST {
+        return Err(OpsError::PlanUnusable(format!("{} is larger than any plan", path.display()).into()));
+    }
+    from_bytes(&std::fs::read(path).map_err(error)?)
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

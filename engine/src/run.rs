@@ -1,0 +1,51 @@
+//! A run: one dispatcher, its steps, its journal.
+
+mod bootstrap;
+mod create;
+mod dispatch;
+mod queue;
+mod recorder;
+mod records;
+mod settle;
+mod step;
+
+pub use dispatch::{Limits, drive};
+pub use recorder::Recorder;
+pub use records::Records;
+pub use settle::settle;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use pool_inventory::{Lineage, Name, Text};
+use pool_planner::Plan;
+
+use crate::{account::Account, connect::Hosts};
+
+/// What all steps of a run share.
+pub struct Shared {
+    /// The plan.
+    pub plan: Plan,
+    /// The state that it belongs to.
+    pub lineage: Lineage,
+    /// One account per provider.
+    pub accounts: BTreeMap<Name, Account>,
+    /// Current rows.
+    pub records: Records,
+    /// Journal and events.
+    pub recorder: Recorder,
+    /// Ways to hosts.
+    pub hosts: Arc<Hosts>,
+    /// Cancelled when the operator asks to stop: what is begun is finished, nothing further is begun.
+    pub soft: tokio_util::sync::CancellationToken,
+    /// The number of this run's first attempts.
+    pub first_attempt: u32,
+    /// When this run got its lease: what a dead run sent was sent before.
+    pub began: std::time::Instant,
+}
+
+impl Shared {
+    /// What an object is called in a cloud.
+    pub fn cloud_name(&self, name: &str) -> Text {
+        format!("{}-{}-{}", self.plan.inventory, self.plan.environment, name.replace('.', "-")).into()
+    }
+}

@@ -1,0 +1,172 @@
+//! Creation: the one act that must not happen twice.
+//!
+//! The row with its token is durable before the request leaves. A lost answer is settled by looking the token up;
+//! absence counts only after the provider's visibility delay. A place without capacity is left for the next approved
+//! one, under a new attempt and so a new token.
+
+use std::time::Instant;
+
+use pool_inventory::{
+    Text, Token,
+    object::{Observed, Recorded, Spec, Status},
+};
+use pool_planner::{
+    Step,
+    plan::{GroupId, NewRecord},
+};
+use pool_providers::{Act, ProviderError, Request};
+
+use super::{
+    Shared,
+    recorder::Effect,
+    settle::{Doubt, look_up},
+    step::{Done, StepError, account, endpoint_text, owner, started, take_endpoint, wait},
+};
+use crate::{
+    clock,
+    event::{Event, Failure, FailureClass},
+    retry::{self, Next},
+};
+
+/// What is to be made.
+pub struct Wish<'a> {
+    /// In full.
+    pub spec: &'a Spec,
+    /// What its row holds from the start.
+    pub record: &'a NewRecord,
+    /// Its placement, with alternatives.
+    pub group: Option<GroupId>,
+    /// Whether it exists and is only recorded.
+    pub adopted: bool,
+}
+
+/// Makes an object, or finds the one that an earlier attempt made.
+pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
+    // Attempts of a run start above those of all runs before: a token never stands for two different wishes.
+    let mut attempt = shared.first_attempt;
+    if let Some(row) = shared.records.get(&step.address, step.generation) {
+        if row.id.is_some() {
+            return Ok((endpoint_text(&row), Effect::Put(row)));
+        }
+        if let Some(seen) = look_up(account(shared, step)?, &row.token, Doubt::Since(shared.began)).await? {
+            return made(row, &seen);
+        }
+    }
+    let alternatives =
+        wish.group.and_then(|id| shared.plan.groups.get(id.0 as usize)).map_or(&[][..], |g| &g.alternatives);
+    let mut places = std::iter::once(wish.spec).chain(alternatives.iter().filter(|other| *other != wish.spec));
+    let mut spec = wish.spec;
+    places.next();
+    loop {
+        let row = new_row(shared, step, &wish, spec, attempt);
+        started(shared, step, attempt, Some(row.clone())).await?;
+        let error = match attempt_once(shared, step, &row).await? {
+            Ok(seen) => return Ok(made(row, &seen)),
+            Err(error) => error,
+        };
+        let elsewhere = if retry::next(&error) == Next::Elsewhere { places.next() } else { None };
+        if retry::next(&error) == Next::Elsewhere {
+            let out = place_name(step, spec);
+            shared.recorder.store().remember_stock_out(&out, clock::now()).await?;
+        }
+        let Some(next) = elsewhere else { return Err(failed(step, error)) };
+        let event =
+            Event::StepMoved { step: step.id, from: place_name(step, spec).into(), to: place_name(step, next).into() };
+        shared.recorder.write(Some(step), "moved", &event, Effect::None, Some(event.clone())).await?;
+        (spec, attempt) = (next, attempt + 1);
+    }
+}
+
+/// One token's worth of trying. The outer error ends the step, the inner one ends the attempt.
+async fn attempt_once(
+    shared: &Shared,
+    step: &Step,
+    row: &Recorded,
+) -> Result<Result<Box<Observed>, ProviderError>, StepError> {
+    let account = account(shared, step)?;
+    let request = Request {
+        owner: owner(shared, row),
+        name: shared.cloud_name(&step.address.name),
+        act: Act::Create(row.spec.clone()),
+    };
+    let mut tries = 0;
+    loop {
+        let error = match account.act(request.clone()).await {
+            Ok(Some(seen)) => return Ok(Ok(seen)),
+            Ok(None) => ProviderError::Other("the provider says that it was deleted while it was made".into()),
+            Err(error) => error,
+        };
+        let next = retry::next(&error);
+        if next == Next::Settle {
+            match look_up(account, &row.token, Doubt::Since(Instant::now())).await {
+                Ok(Some(seen)) => return Ok(Ok(Box::new(seen))),
+                Ok(None) => {}
+                // Still in doubt: the row stays, so that the next apply settles it.
+                Err(error) => return Err(StepError::Failed(Box::new(retry::failure(&error)), Box::new(Effect::None))),
+            }
+        }
+        if !matches!(next, Next::Again | Next::Settle) || tries + 1 >= retry::MAX_TRIES {
+            return Ok(Err(error));
+        }
+        wait(shared, step, &error, tries).await;
+        tries += 1;
+    }
+}
+
+fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: u32) -> Recorded {
+    let record = wish.record;
+    Recorded {
+        address: step.address.clone(),
+        generation: step.generation,
+        tenant: record.tenant.clone(),
+        pool: record.pool.clone(),
+        provider: step.provider.clone(),
+        id: None,
+        token: Token::derive(&shared.lineage, &step.address, step.generation, attempt),
+        attempt,
+        spec: spec.clone(),
+        endpoint: None,
+        bootstrapped: None,
+        adopted: wish.adopted,
+        protected: record.protected,
+        needs: record.needs.clone(),
+        price: record.price,
+        serial: 0,
+    }
+}
+
+/// The row of an object that exists. What is ours alone (labels of no cloud, `on_remove`) stays as it was asked for.
+/// A broken object exists too: it is recorded, so that the next plan replaces it, and the step fails.
+fn made(mut row: Recorded, seen: &Observed) -> Done {
+    row.id = Some(seen.id.clone());
+    take_endpoint(&mut row, Some(seen));
+    let Status::Failed(why) = &seen.status else { return Ok((endpoint_text(&row), Effect::Put(row))) };
+    let failure = Failure {
+        class: FailureClass::Refused,
+        message: format!("it was made, and the provider reports it broken: {why}").into(),
+        detail: None,
+        hint: Some("the next pool apply replaces it".into()),
+    };
+    Err(StepError::Failed(Box::new(failure), Box::new(Effect::Put(row))))
+}
+
+/// A definitive failure: nothing was made, so nothing is recorded.
+fn failed(step: &Step, error: ProviderError) -> StepError {
+    let effect = match retry::next(&error) {
+        // Whether the last try happened is known: each of these says that it did not.
+        Next::Again | Next::GiveUp | Next::Elsewhere | Next::Absent => {
+            Effect::Remove(step.address.clone(), step.generation)
+        }
+        Next::Settle => Effect::None,
+    };
+    StepError::Failed(Box::new(retry::failure(&error)), Box::new(effect))
+}
+
+/// `PROVIDER/ZONE/OFFERING`, as stock-outs are remembered.
+fn place_name(step: &Step, spec: &Spec) -> String {
+    match spec {
+        Spec::Host(host) => format!("{}/{}/{}", step.provider, host.zone, host.offering),
+        Spec::Volume(volume) => format!("{}/{}", step.provider, volume.backend),
+        Spec::Network(_) => step.provider.to_string(),
+    }
+}

@@ -1,0 +1,259 @@
+//! The one dispatcher of a run: it alone starts steps, and it alone decides when to stop.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pool_inventory::Text;
+use pool_planner::{Action, Step, StepId};
+use pool_state::StateError;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared,
+    queue::Queue,
+    recorder::Effect,
+    step::{self, StepResult},
+};
+use crate::{
+    event::{Event, FailureClass, RunSummary, Skip},
+    ops::{Interrupts, OnFailure},
+};
+
+/// What bounds a run.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most steps at a time. Calls of providers have budgets of their own.
+    pub steps: usize,
+    /// Most bootstraps at a time: each holds a connection.
+    pub bootstraps: usize,
+    /// Longest time for the run.
+    pub timeout: Option<Duration>,
+    /// What a failed step means for the others.
+    pub on_failure: OnFailure,
+    /// How often the lease is renewed.
+    pub renew_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps: 256,
+            bootstraps: 64,
+            timeout: None,
+            on_failure: OnFailure::Continue,
+            renew_every: Duration::from_secs(10),
+        }
+    }
+}
+
+type Ended = (StepId, Result<StepResult, StateError>);
+
+struct Dispatcher {
+    shared: Arc<Shared>,
+    limits: Limits,
+    queue: Queue,
+    /// Ready steps that wait for a free place among their like.
+    held: Vec<StepId>,
+    bootstrapping: usize,
+    tasks: JoinSet<Ended>,
+    cancel: CancellationToken,
+    stopping: Option<Skip>,
+    classes: BTreeSet<FailureClass>,
+    summary: RunSummary,
+    broken: Option<StateError>,
+}
+
+/// Drives all steps of the plan to their end. `Err`: the journal could not be written; what was done is recorded up to
+/// the last entry, and the next apply settles the rest.
+pub async fn drive(
+    shared: Arc<Shared>,
+    run: Text,
+    limits: Limits,
+    interrupts: Interrupts,
+) -> Result<RunSummary, StateError> {
+    let queue = Queue::new(&shared.plan.steps);
+    let summary = RunSummary { run, ..RunSummary::default() };
+    let mut dispatcher = Dispatcher {
+        shared,
+        limits,
+        queue,
+        held: Vec::new(),
+        bootstrapping: 0,
+        tasks: JoinSet::new(),
+        cancel: interrupts.hard.child_token(),
+        stopping: None,
+        classes: BTreeSet::new(),
+        summary,
+        broken: None,
+    };
+    dispatcher.run(interrupts).await
+}
+
+impl Dispatcher {
+    async fn run(&mut self, interrupts: Interrupts) -> Result<RunSummary, StateError> {
+        let begun = Instant::now();
+        let mut renew = tokio::time::interval(self.limits.renew_every);
+        let far = Duration::from_secs(365 * 24 * 3600);
+        let deadline = tokio::time::sleep(self.limits.timeout.unwrap_or(far));
+        tokio::pin!(deadline);
+        let (mut soft, mut hard, mut late) = (false, false, false);
+        loop {
+            self.start_ready().await?;
+            if self.tasks.is_empty() {
+                debug_assert!(self.queue.is_over(), "a run ends when every step has ended");
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = interrupts.hard.cancelled(), if !hard => {
+                    hard = true;
+                    self.interrupt(true).await;
+                }
+                () = interrupts.soft.cancelled(), if !soft => {
+                    soft = true;
+                    self.interrupt(false).await;
+                }
+                () = &mut deadline, if !late => {
+                    late = true;
+                    self.warn("the time limit of the run is over: running steps are cancelled").await;
+                    self.stop(Skip::Interrupted);
+                    self.cancel.cancel();
+                }
+                _ = renew.tick() => self.renew().await,
+                Some(ended) = self.tasks.join_next() => self.ended(ended).await?,
+            }
+        }
+        self.finish(begun).await
+    }
+
+    async fn start_ready(&mut self) -> Result<(), StateError> {
+        if let Some(because) = self.stopping.clone() {
+            for id in self.queue.abandon().into_iter().chain(std::mem::take(&mut self.held)) {
+                self.skip(id, because.clone()).await?;
+            }
+            return Ok(());
+        }
+        let mut held = std::mem::take(&mut self.held).into_iter();
+        while self.tasks.len() < self.limits.steps {
+            let Some(id) = held.next().or_else(|| self.queue.next()) else { break };
+            let is_bootstrap = matches!(self.step(id).action, Action::Bootstrap { .. });
+            if is_bootstrap && self.bootstrapping >= self.limits.bootstraps {
+                self.held.push(id);
+                if self.held.len() > self.limits.bootstraps {
+                    break;
+                }
+                continue;
+            }
+            self.bootstrapping += usize::from(is_bootstrap);
+            self.spawn(id);
+        }
+        self.held.extend(held);
+        Ok(())
+    }
+
+    fn spawn(&mut self, id: StepId) {
+        let shared = self.shared.clone();
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move {
+            let step = &shared.plan.steps[id.0 as usize];
+            (id, step::run(&shared, step, &cancel).await)
+        });
+    }
+
+    async fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) -> Result<(), StateError> {
+        let (id, result) = match ended {
+            Ok(ended) => ended,
+            // A step that panicked is a bug of ours; the run ends as after a crash, and the next apply settles it.
+            Err(bug) => std::panic::resume_unwind(bug.into_panic()),
+        };
+        self.bootstrapping -= usize::from(matches!(self.step(id).action, Action::Bootstrap { .. }));
+        match result {
+            Ok(Ok(_)) => {
+                self.summary.succeeded += 1;
+                self.queue.finish(id);
+            }
+            Ok(Err(failure)) => {
+                self.summary.failed += 1;
+                self.classes.insert(failure.class);
+                for (skipped, cause) in self.queue.fail(id) {
+                    let address = self.step(cause).address.clone();
+                    self.skip(skipped, Skip::Needs { address }).await?;
+                }
+                if self.limits.on_failure == OnFailure::Stop {
+                    self.stop(Skip::Stopped);
+                }
+            }
+            Err(error) => {
+                // Without a journal nothing may be done: what runs is cancelled, and nothing new starts.
+                self.summary.lease_lost |= matches!(error, StateError::LeaseLost);
+                self.summary.failed += 1;
+                self.broken.get_or_insert(error);
+                self.stop(Skip::Stopped);
+                self.cancel.cancel();
+                self.queue.fail(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, id: StepId) -> &Step {
+        &self.shared.plan.steps[id.0 as usize]
+    }
+
+    fn stop(&mut self, because: Skip) {
+        self.stopping.get_or_insert(because);
+    }
+
+    async fn interrupt(&mut self, hard: bool) {
+        self.summary.interrupted = true;
+        self.stop(Skip::Interrupted);
+        self.shared.recorder.publish(Event::Interrupted { hard }).await;
+    }
+
+    async fn warn(&self, text: &str) {
+        self.shared.recorder.publish(Event::Warning { text: text.into() }).await;
+    }
+
+    async fn renew(&mut self) {
+        if let Err(error) = self.shared.recorder.store().renew(self.shared.recorder.lease()).await {
+            if matches!(error, StateError::LeaseLost) {
+                self.summary.lease_lost = true;
+                self.warn("the lease was taken away: nothing more is done").await;
+                self.stop(Skip::Stopped);
+                self.cancel.cancel();
+            } else {
+                self.warn(&format!("the lease could not be renewed: {error}")).await;
+            }
+        }
+    }
+
+    async fn skip(&mut self, id: StepId, because: Skip) -> Result<(), StateError> {
+        self.summary.skipped += 1;
+        let step = self.step(id).clone();
+        let event =
+            Event::StepSkipped { step: id, address: step.address.clone(), verb: step.action.verb().into(), because };
+        // A broken journal is why the run ends; that the rest was skipped needs no entry then.
+        if self.broken.is_some() || self.summary.lease_lost {
+            self.shared.recorder.publish(event).await;
+            return Ok(());
+        }
+        self.shared.recorder.write(Some(&step), "skipped", &event, Effect::None, Some(event.clone())).await
+    }
+
+    async fn finish(&mut self, begun: Instant) -> Result<RunSummary, StateError> {
+        if let Some(error) = self.broken.take()
+            && !self.summary.lease_lost
+        {
+            return Err(error);
+        }
+        self.summary.millis = begun.elapsed().as_millis() as u64;
+        self.summary.classes = self.classes.iter().copied().collect();
+        let accounts = self.shared.accounts.iter();
+        self.summary.calls = accounts.map(|(name, account)| (name.clone(), account.calls())).collect();
+        Ok(std::mem::take(&mut self.summary))
+    }
+}

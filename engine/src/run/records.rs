@@ -1,0 +1,70 @@
+//! The current rows of a run's objects, in memory; the state has the same rows, durably.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard},
+};
+
+use pool_inventory::{Address, Name, object::Recorded};
+
+/// Rows by (address, generation).
+#[derive(Default)]
+pub struct Records(Mutex<BTreeMap<Address, Vec<Recorded>>>);
+
+impl Records {
+    /// All rows of the state.
+    pub fn new(rows: Vec<Recorded>) -> Self {
+        let mut map: BTreeMap<Address, Vec<Recorded>> = BTreeMap::new();
+        for row in rows {
+            map.entry(row.address.clone()).or_default().push(row);
+        }
+        Self(Mutex::new(map))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Address, Vec<Recorded>>> {
+        // A panic while the lock is held leaves whole rows: each change below is one assignment.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// One generation of an object.
+    pub fn get(&self, address: &Address, generation: u32) -> Option<Recorded> {
+        self.lock().get(address)?.iter().find(|row| row.generation == generation).cloned()
+    }
+
+    /// The newest generation of an object that has an id.
+    pub fn newest(&self, address: &Address) -> Option<Recorded> {
+        self.lock().get(address)?.iter().filter(|row| row.id.is_some()).max_by_key(|row| row.generation).cloned()
+    }
+
+    /// Rows whose creation was begun and never seen to end.
+    pub fn in_doubt(&self) -> Vec<Recorded> {
+        self.lock().values().flatten().filter(|row| row.id.is_none()).cloned().collect()
+    }
+
+    /// The hosts of a pool, in natural order.
+    pub fn hosts_of(&self, pool: &Name) -> Vec<Recorded> {
+        let of = |row: &&Recorded| row.pool.as_ref() == Some(pool) && row.spec.host().is_some() && row.id.is_some();
+        self.lock().values().flatten().filter(of).cloned().collect()
+    }
+
+    /// Sets a row.
+    pub fn put(&self, row: Recorded) {
+        let mut map = self.lock();
+        let rows = map.entry(row.address.clone()).or_default();
+        match rows.iter_mut().find(|old| old.generation == row.generation) {
+            Some(old) => *old = row,
+            None => rows.push(row),
+        }
+    }
+
+    /// Drops a row.
+    pub fn remove(&self, address: &Address, generation: u32) {
+        let mut map = self.lock();
+        if let Some(rows) = map.get_mut(address) {
+            rows.retain(|row| row.generation != generation);
+            if rows.is_empty() {
+                map.remove(address);
+            }
+        }
+    }
+}

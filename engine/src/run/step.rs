@@ -1,0 +1,335 @@
+//! One step: what is done for each action, with retries. Intent is durable before anything is asked for.
+
+use std::time::{Duration, Instant};
+
+use pool_inventory::{
+    Kind, Text, Token,
+    object::{Observed, Owner, Recorded, Spec},
+};
+use pool_planner::{Action, Reason, Step};
+use pool_providers::{Act, ProviderError, Request};
+use pool_state::StateError;
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, bootstrap, create, recorder::Effect};
+use crate::{
+    account::Account,
+    event::{Event, Failure, FailureClass},
+    retry::{self, Next},
+};
+
+/// Longest time for one act of a provider, retries included. Machines of slow clouds need minutes; a creation that
+/// takes longer than this is stuck.
+pub const STEP_LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// How a step ended.
+pub type StepResult = Result<Option<Text>, Failure>;
+
+/// Carries out one step and journals its end. `Err` only when the journal could not be written.
+pub async fn run(shared: &Shared, step: &Step, cancel: &CancellationToken) -> Result<StepResult, StateError> {
+    // Nothing but its needs, which are fulfilled: nothing to tell either.
+    if matches!(step.action, Action::Gather) {
+        return Ok(Ok(None));
+    }
+    let begun = Instant::now();
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(cancelled()),
+        result = tokio::time::timeout(limit(step), act(shared, step)) => match result {
+            Ok(result) => result,
+            Err(_) => Err(too_slow(step)),
+        },
+    };
+    let millis = begun.elapsed().as_millis() as u64;
+    let verb: Text = step.action.verb().into();
+    match result {
+        Ok((detail, effect)) => {
+            let event = Event::StepSucceeded {
+                step: step.id,
+                address: step.address.clone(),
+                verb,
+                millis,
+                detail: detail.clone(),
+            };
+            remember(shared, &effect);
+            shared.recorder.write(Some(step), "succeeded", &event, effect, Some(event.clone())).await?;
+            Ok(Ok(detail))
+        }
+        Err(StepError::State(error)) => Err(error),
+        Err(StepError::Failed(failure, effect)) => {
+            let event = Event::StepFailed {
+                step: step.id,
+                address: step.address.clone(),
+                verb,
+                failure: (*failure).clone(),
+                millis,
+            };
+            remember(shared, &effect);
+            shared.recorder.write(Some(step), "failed", &event, *effect, Some(event.clone())).await?;
+            Ok(Err(*failure))
+        }
+    }
+}
+
+/// Keeps the rows in memory the same as those in the state.
+fn remember(shared: &Shared, effect: &Effect) {
+    match effect {
+        Effect::None => {}
+        Effect::Put(row) => shared.records.put(row.clone()),
+        Effect::Remove(address, generation) => shared.records.remove(address, *generation),
+        Effect::Move(address, generation, row) => {
+            shared.records.remove(address, *generation);
+            shared.records.put(row.clone());
+        }
+    }
+}
+
+/// Why a step did not succeed.
+pub enum StepError {
+    /// The journal could not be written: the run must end.
+    State(StateError),
+    /// It failed; the effect is written together with the failure.
+    Failed(Box<Failure>, Box<Effect>),
+}
+
+impl From<StateError> for StepError {
+    fn from(error: StateError) -> Self {
+        StepError::State(error)
+    }
+}
+
+impl From<Failure> for StepError {
+    fn from(failure: Failure) -> Self {
+        StepError::Failed(Box::new(failure), Box::new(Effect::None))
+    }
+}
+
+impl From<ProviderError> for StepError {
+    fn from(error: ProviderError) -> Self {
+        retry::failure(&error).into()
+    }
+}
+
+/// What a step that succeeded tells and changes.
+pub type Done = Result<(Option<Text>, Effect), StepError>;
+
+fn limit(step: &Step) -> Duration {
+    match step.action {
+        // Each command on a host has its own limit, and a bootstrap is many commands.
+        Action::Bootstrap { .. } => STEP_LIMIT * 3,
+        _ => STEP_LIMIT,
+    }
+}
+
+async fn act(shared: &Shared, step: &Step) -> Done {
+    let row = shared.records.get(&step.address, step.generation);
+    match &step.action {
+        Action::Create { spec, record, group } => {
+            return create::create(shared, step, create::Wish { spec, record, group: *group, adopted: false }).await;
+        }
+        Action::Adopt { spec, record } => {
+            return create::create(shared, step, create::Wish { spec, record, group: None, adopted: true }).await;
+        }
+        Action::Record { to } => {
+            started(shared, step, 0, None).await?;
+            return Ok((None, record_effect(step, (**to).clone())));
+        }
+        Action::Forget => {
+            started(shared, step, 0, None).await?;
+            return Ok((None, Effect::Remove(step.address.clone(), step.generation)));
+        }
+        _ => {}
+    }
+    let row = row.ok_or_else(|| gone(step))?;
+    match &step.action {
+        Action::Update { to, .. } => update(shared, step, row, to, None).await,
+        Action::Attach { to } => {
+            let host =
+                to.volume().and_then(|volume| volume.attached.as_ref()).and_then(|at| shared.records.newest(&at.host));
+            let id = host.and_then(|host| host.id).ok_or_else(|| gone(step))?;
+            update(shared, step, row, to, Some(id)).await
+        }
+        Action::Detach { to } => {
+            let host = row
+                .spec
+                .volume()
+                .and_then(|volume| volume.attached.as_ref())
+                .and_then(|at| shared.records.newest(&at.host));
+            update(shared, step, row, to, host.and_then(|host| host.id)).await
+        }
+        Action::Rebuild { to, .. } => rebuild(shared, step, row, to).await,
+        Action::PowerOn => power_on(shared, step, row).await,
+        Action::Delete | Action::Release => delete(shared, step, row).await,
+        Action::Bootstrap { .. } => bootstrap::bootstrap(shared, step, row).await,
+        Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
+            Err(gone(step).into())
+        }
+    }
+}
+
+/// Makes the intent durable, with the effect that it has already.
+pub async fn started(shared: &Shared, step: &Step, attempt: u32, row: Option<Recorded>) -> Result<(), StateError> {
+    let event =
+        Event::StepStarted { step: step.id, address: step.address.clone(), verb: step.action.verb().into(), attempt };
+    let effect = row.map_or(Effect::None, Effect::Put);
+    remember(shared, &effect);
+    shared.recorder.write(Some(step), "started", &event, effect, Some(event.clone())).await
+}
+
+async fn update(shared: &Shared, step: &Step, mut row: Recorded, to: &Spec, host: Option<Text>) -> Done {
+    started(shared, step, 0, None).await?;
+    let id = row.id.clone().ok_or_else(|| gone(step))?;
+    let seen = again(shared, step, &row, Act::Update { id, to: to.clone(), host }).await?;
+    row.spec = to.clone();
+    take_endpoint(&mut row, seen.as_deref());
+    Ok((None, Effect::Put(row)))
+}
+
+async fn rebuild(shared: &Shared, step: &Step, mut row: Recorded, to: &Spec) -> Done {
+    let id = row.id.clone().ok_or_else(|| gone(step))?;
+    let Spec::Host(host) = to else { return Err(gone(step).into()) };
+    // The old system is lost as soon as this is asked for: what was done on it counts no more.
+    row.bootstrapped = None;
+    started(shared, step, 0, Some(row.clone())).await?;
+    let seen = again(shared, step, &row, Act::Rebuild { id, to: Box::new(host.clone()) }).await?;
+    row.spec = to.clone();
+    take_endpoint(&mut row, seen.as_deref());
+    Ok((endpoint_text(&row), Effect::Put(row)))
+}
+
+async fn power_on(shared: &Shared, step: &Step, mut row: Recorded) -> Done {
+    started(shared, step, 0, None).await?;
+    let id = row.id.clone().ok_or_else(|| gone(step))?;
+    let seen = again(shared, step, &row, Act::Power { id, on: true }).await?;
+    take_endpoint(&mut row, seen.as_deref());
+    Ok((endpoint_text(&row), Effect::Put(row)))
+}
+
+async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {
+    started(shared, step, 0, None).await?;
+    let effect = || Effect::Remove(step.address.clone(), step.generation);
+    let Some(id) = row.id.clone() else { return Ok((None, effect())) };
+    match again(shared, step, &row, Act::Delete { id, kind: step.address.kind }).await {
+        Ok(_) => Ok((None, effect())),
+        Err(Ended::Absent) => Ok((None, effect())),
+        Err(Ended::Failed(error)) => Err(error),
+    }
+}
+
+/// How an act that was tried as often as is right ended, other than well.
+pub enum Ended {
+    /// The object is not there.
+    Absent,
+    /// It failed.
+    Failed(StepError),
+}
+
+impl From<Ended> for StepError {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Absent => retry::failure(&ProviderError::NotFound("the object".into())).into(),
+            Ended::Failed(error) => error,
+        }
+    }
+}
+
+/// Asks for an idempotent act until it succeeds or fails for good. A lost answer is asked for again: doing such an act
+/// twice is doing it once.
+pub async fn again(shared: &Shared, step: &Step, row: &Recorded, act: Act) -> Result<Option<Box<Observed>>, Ended> {
+    let account = account(shared, step).map_err(Ended::Failed)?;
+    let request = Request { owner: owner(shared, row), name: shared.cloud_name(&step.address.name), act };
+    for tries in 0.. {
+        let error = match account.act(request.clone()).await {
+            Ok(seen) => return Ok(seen),
+            Err(error) => error,
+        };
+        match retry::next(&error) {
+            Next::Absent => return Err(Ended::Absent),
+            Next::Again | Next::Settle if tries + 1 < retry::MAX_TRIES => wait(shared, step, &error, tries).await,
+            _ => return Err(Ended::Failed(error.into())),
+        }
+    }
+    unreachable_loop()
+}
+
+/// `for tries in 0..` ends by `return` alone; the compiler does not know.
+fn unreachable_loop() -> Result<Option<Box<Observed>>, Ended> {
+    Err(Ended::Absent)
+}
+
+/// Waits before the next try, and says so.
+pub async fn wait(shared: &Shared, step: &Step, error: &ProviderError, tries: u32) {
+    let asked = match error {
+        ProviderError::RateLimited { after } => after.map(|span| span.duration()),
+        _ => None,
+    };
+    let pause = retry::backoff(tries, crate::random::unit(), asked);
+    let event = Event::StepRetry { step: step.id, error: error.to_string().into(), wait_ms: pause.as_millis() as u64 };
+    shared.recorder.publish(event).await;
+    tokio::time::sleep(pause).await;
+}
+
+/// The account of a step's provider.
+pub fn account<'a>(shared: &'a Shared, step: &Step) -> Result<&'a Account, StepError> {
+    shared.accounts.get(&step.provider).ok_or_else(|| {
+        let message = format!("provider {} is not in the plan", step.provider);
+        Failure { class: FailureClass::Other, message: message.into(), detail: None, hint: None }.into()
+    })
+}
+
+/// Whose the object of a row is.
+pub fn owner(shared: &Shared, row: &Recorded) -> Owner {
+    let token: Token = row.token.clone();
+    Owner { lineage: shared.lineage.clone(), address: row.address.clone(), generation: row.generation, token }
+}
+
+/// Takes over where an object answers, if that was seen.
+pub fn take_endpoint(row: &mut Recorded, seen: Option<&Observed>) {
+    if let Some(endpoint) = seen.and_then(|seen| seen.endpoint.clone()) {
+        row.endpoint = Some(endpoint);
+    }
+}
+
+/// `10.0.0.7:22`, for a host that answers.
+pub fn endpoint_text(row: &Recorded) -> Option<Text> {
+    if row.address.kind != Kind::Host {
+        return None;
+    }
+    row.endpoint.as_ref().map(|at| format!("{}:{}", at.host, at.port).into())
+}
+
+fn record_effect(step: &Step, to: Recorded) -> Effect {
+    match &step.reason {
+        Reason::Moved { from } => Effect::Move(from.clone(), step.generation, to),
+        _ => Effect::Put(to),
+    }
+}
+
+fn gone(step: &Step) -> Failure {
+    Failure {
+        class: FailureClass::Refused,
+        message: format!("{} is not recorded as it was when the plan was made", step.address).into(),
+        detail: None,
+        hint: Some("plan again with: pool plan".into()),
+    }
+}
+
+fn cancelled() -> StepError {
+    Failure {
+        class: FailureClass::Cancelled,
+        message: "cancelled; what was asked for may have happened".into(),
+        detail: None,
+        hint: Some("run pool apply again: it finds out what happened".into()),
+    }
+    .into()
+}
+
+fn too_slow(step: &Step) -> StepError {
+    Failure {
+        class: FailureClass::InDoubt,
+        message: format!("{} did not end within {} minutes", step.action.verb(), limit(step).as_secs() / 60).into(),
+        detail: None,
+        hint: Some("run pool apply again: it finds out what happened".into()),
+    }
+    .into()
+}

@@ -1,0 +1,117 @@
+//! Power cuts: the process is killed at every point that it passes, and the next apply makes it whole.
+//!
+//! Points stand before and after each journal write and each provider call. What exists is counted in the simulated
+//! cloud's own ledger, not in our state.
+
+use std::{
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Output, Stdio},
+};
+
+use crate::program::{command, live, pool, text};
+
+/// One way through the life of an inventory: what is applied undisturbed first, and what is disturbed then.
+struct Shape {
+    name: &'static str,
+    before: Option<&'static str>,
+    during: &'static str,
+    arguments: &'static [&'static str],
+    /// Hosts and volumes that are there at the end.
+    live: (usize, usize),
+}
+
+const SMALL: &str = "version: 1\nname: crash\nproviders: { cloud: { type: sim } }\n\
+    tiers: { fast: { backends: [cloud/fast] } }\n\
+    pools:\n  web: { hosts: 3, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12,\n    \
+    volumes: { data: { size: 10GiB, tier: fast, mount: /data, on_remove: delete } },\n    \
+    bootstrap: { files: { /etc/motd: { content: hello } } } }\n";
+
+const GROWN: &str = "version: 1\nname: crash\nproviders: { cloud: { type: sim } }\n\
+    tiers: { fast: { backends: [cloud/fast] } }\n\
+    policy: { max_destroyed: 100%, max_replaced: 100% }\n\
+    pools:\n  web: { hosts: 2, size: { vcpus: 4, memory: 8GiB, disk: 20GiB }, image: ubuntu-24-04,\n    \
+    volumes: { data: { size: 20GiB, tier: fast, mount: /data, on_remove: delete } },\n    \
+    bootstrap: { files: { /etc/motd: { content: changed } } } }\n";
+
+const SLOW: &str = "version: 1\nname: crash\n\
+    providers: { cloud: { type: sim, boot: 20s, latency: 10ms, visibility: 200ms, page: 2 } }\n\
+    tiers: { fast: { backends: [cloud/fast] } }\n\
+    pools:\n  web: { hosts: 2, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12,\n    \
+    volumes: { data: { size: 10GiB, tier: fast, on_remove: delete } } }\n";
+
+const SHAPES: [Shape; 4] = [
+    Shape { name: "create", before: None, during: SMALL, arguments: &["apply"], live: (3, 3) },
+    Shape { name: "change", before: Some(SMALL), during: GROWN, arguments: &["apply"], live: (2, 2) },
+    Shape { name: "destroy", before: Some(SMALL), during: SMALL, arguments: &["destroy"], live: (0, 0) },
+    Shape { name: "slow cloud", before: None, during: SLOW, arguments: &["apply"], live: (2, 2) },
+];
+
+fn pool_until(dir: &Path, arguments: &[&str], crash_at: u32) -> Output {
+    command(dir, arguments).env("POOL_CRASH_AT", crash_at.to_string()).output().expect("the binary starts")
+}
+
+fn apply_yes(shape_arguments: &[&'static str]) -> Vec<&'static str> {
+    shape_arguments.iter().copied().chain(["--yes", "--observe", "providers"]).collect()
+}
+
+/// Kills at point `at`. Gives whether the process was killed, or had ended before.
+fn survive(shape: &Shape, at: u32) -> bool {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |text: &str| std::fs::write(dir.path().join("pool.yaml"), text).expect("an inventory");
+    if let Some(before) = shape.before {
+        write(before);
+        let first = pool(dir.path(), &apply_yes(&["apply"]));
+        assert!(first.status.success(), "{} at {at}: {}", shape.name, text(&first));
+    }
+    write(shape.during);
+    let arguments = apply_yes(shape.arguments);
+    let hit = pool_until(dir.path(), &arguments, at);
+    let killed = hit.status.signal() == Some(9);
+    assert!(killed || hit.status.success(), "{} at {at}: {}", shape.name, text(&hit));
+    let again = pool(dir.path(), &arguments);
+    assert!(again.status.success(), "{} at {at}, the apply after: {}", shape.name, text(&again));
+    let mut plan = vec!["plan", "--detailed-exitcode"];
+    if shape.arguments == ["destroy"] {
+        plan.push("--destroy");
+    }
+    let last = pool(dir.path(), &plan);
+    assert_eq!(last.status.code(), Some(0), "{} at {at}, the plan after: {}", shape.name, text(&last));
+    assert_eq!(live(dir.path()), shape.live, "{} at {at}: orphans or losses", shape.name);
+    killed
+}
+
+/// How many points lie between two that are tried; `POOL_CRASH_STRIDE=1` tries all.
+fn stride() -> usize {
+    std::env::var("POOL_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(3).max(1)
+}
+
+#[test]
+fn every_kill_is_made_whole_by_the_next_apply() {
+    let mut kills = 0;
+    for (index, shape) in SHAPES.iter().enumerate() {
+        // Another remainder for each shape, so that the sample covers all kinds of points.
+        let first = 1 + index as u32 % stride() as u32;
+        kills += (first..).step_by(stride()).take_while(|at| survive(shape, *at)).count();
+    }
+    assert!(kills * stride() > 200, "only {kills} points were passed");
+}
+
+#[test]
+fn of_two_applies_at_once_one_wins() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let slow = SMALL.replace("type: sim", "type: sim, latency: 300ms, clock: real");
+    std::fs::write(dir.path().join("pool.yaml"), slow).expect("an inventory");
+    let start = || {
+        let mut command = command(dir.path(), &["apply", "--yes", "--lock-timeout", "0s"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
+    };
+    let (one, two) = (start(), start());
+    let ends = [one, two].map(|child| child.wait_with_output().expect("it ends"));
+    let mut codes = ends.each_ref().map(|end| end.status.code().expect("a code"));
+    codes.sort();
+    // The one that comes later finds the lease held (6), or its plan overtaken by the first (7).
+    assert_eq!(codes[0], 0, "{}{}", text(&ends[0]), text(&ends[1]));
+    assert!([6, 7].contains(&codes[1]), "{}{}", text(&ends[0]), text(&ends[1]));
+    assert_eq!(live(dir.path()), (3, 3));
+}

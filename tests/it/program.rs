@@ -1,0 +1,49 @@
+//! Running the binary as a user would, without a terminal.
+
+use pool_inventory::Kind;
+use pool_providers::sim::SimLedger;
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+/// The binary, in the inventory at `dir`, with an environment that no setting of the machine leaks into.
+pub fn command(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pool"));
+    command.arg("-C").arg(dir).args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POOL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs the binary to its end.
+pub fn pool(dir: &Path, arguments: &[&str]) -> Output {
+    command(dir, arguments).output().expect("the binary starts")
+}
+
+/// Exit code and everything that was said.
+pub fn text(output: &Output) -> String {
+    format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Runs the binary and expects an exit code; gives everything that was said.
+#[track_caller]
+pub fn expect(dir: &Path, arguments: &[&str], code: i32) -> String {
+    let output = pool(dir, arguments);
+    assert_eq!(output.status.code(), Some(code), "pool {}: {}", arguments.join(" "), text(&output));
+    text(&output)
+}
+
+/// Hosts and volumes that are in the simulated cloud `cloud`, by its own ledger; fails if anything was made twice.
+#[track_caller]
+pub fn live(dir: &Path) -> (usize, usize) {
+    let ledger = dir.join(".pool/sim/cloud.ledger");
+    if !ledger.exists() {
+        return (0, 0);
+    }
+    let ledger = SimLedger::read(&ledger).expect("a ledger");
+    assert_eq!(ledger.duplicates(), [""; 0], "made twice");
+    (ledger.ours(Kind::Host).count(), ledger.ours(Kind::Volume).count())
+}

@@ -9,6 +9,18 @@
 //! | [`object`] | concrete hosts, volumes and networks: asked for, recorded, observed |
 //! | [`market`] | what a provider offers: offerings, backends, quotas, capabilities |
 //!
+//! and the files that it is read from:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`files`] | finding and reading `pool.yaml` and `*.pool.yaml` |
+//! | [`source`], [`yaml`] | texts, places in them, and YAML as a tree whose nodes know their places |
+//! | [`mod@load`] | from a folder to [`desired::Desired`], with all problems at once |
+//! | [`diagnostics`] | problems with places, shown as rustc does, and as JSON |
+//! | [`template`] | templates of files: checked, rendered |
+//! | [`mod@fmt`] | the canonical form of files |
+//! | [`schema`], [`reference`] | JSON Schema and reference, from the table of keys that checks the files |
+//!
 //! Every other crate speaks in these types; this crate depends on none of ours.
 
 pub mod desired;
@@ -20,6 +32,7 @@ pub mod load;
 pub mod market;
 pub mod names;
 pub mod object;
+pub mod reference;
 pub mod schema;
 pub mod source;
 pub mod template;

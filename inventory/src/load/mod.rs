@@ -12,6 +12,7 @@ pub mod check;
 pub mod environment;
 pub mod keys;
 mod read;
+pub use self::read::MAX_TEXT;
 pub mod shape;
 pub mod suggest;
 pub mod tree;

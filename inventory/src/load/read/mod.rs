@@ -5,6 +5,7 @@
 
 mod access;
 mod bootstrap;
+pub use self::bootstrap::MAX_TEXT;
 mod known;
 mod pools;
 mod providers;

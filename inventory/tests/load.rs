@@ -1,0 +1,87 @@
+//! What `load` gives besides the inventory itself: sources, warnings, environments, problems as JSON.
+
+use std::{fs, path::Path};
+
+use pool_inventory::{environments, load};
+
+fn write(root: &Path, name: &str, text: &str) {
+    let path = root.join(name);
+    fs::create_dir_all(path.parent().expect("below the root")).expect("made");
+    fs::write(path, text).expect("written");
+}
+
+const POOLS: &str = "\
+providers: { cloud: { type: sim } }
+pools:
+  web:
+    hosts: 1
+    size: { vcpus: 1, memory: 1GiB, disk: 10GiB }
+    image: debian-12
+    bootstrap:
+      files:
+        /etc/a: { template: t/a.tera }
+        /etc/b: { source: b.txt }
+        /etc/c: { template: t/a.tera }
+";
+
+#[test]
+fn every_file_that_matters_is_named_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\n");
+    write(folder.path(), "teams/web.pool.yaml", POOLS);
+    write(folder.path(), "t/a.tera", "{{ self.name }}");
+    write(folder.path(), "b.txt", "b");
+    write(folder.path(), "unrelated.yaml", "x");
+    let loaded = load(folder.path(), None, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+    let names: Vec<String> =
+        loaded.sources.iter().map(|p| p.strip_prefix(folder.path()).expect("below").display().to_string()).collect();
+    assert_eq!(names, ["b.txt", "pool.yaml", "t/a.tera", "teams/web.pool.yaml"]);
+}
+
+#[test]
+fn a_variable_that_nothing_mentions_is_a_warning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "version: 1\nname: x\nvariables:\n  used: { default: 1 }\n  forgotten: { default: 2 }\n";
+    write(folder.path(), "pool.yaml", text);
+    write(folder.path(), "x.pool.yaml", &POOLS.replace("hosts: 1", "hosts: ${var.used}"));
+    write(folder.path(), "t/a.tera", "");
+    write(folder.path(), "b.txt", "b");
+    let loaded = load(folder.path(), None, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+    let shown = loaded.warnings.render_warnings(false);
+    assert!(shown.starts_with("warning: variable `forgotten` is never used\n --> pool.yaml:5:3\n"), "{shown}");
+    assert_eq!(loaded.warnings.list.len(), 1);
+}
+
+#[test]
+fn environments_are_known_without_choosing_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\n");
+    assert_eq!(environments(folder.path()).expect("read"), ["default"]);
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\nenvironments: { prod: {}, dev: {} }\n");
+    assert_eq!(environments(folder.path()).expect("read"), ["prod", "dev"]);
+    assert_eq!(load(folder.path(), Some("dev"), &|_| None).expect("valid").desired.environment.as_str(), "dev");
+    assert!(load(folder.path(), None, &|_| None).is_err(), "two environments: one must be chosen");
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\nenvironments: { prod: {} }\n");
+    assert_eq!(load(folder.path(), None, &|_| None).expect("valid").desired.environment.as_str(), "prod");
+}
+
+#[test]
+fn problems_are_there_for_programs_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\ntenants:\n  a: {}\n  a: { quota: { hots: 1 } }\n");
+    let json = load(folder.path(), None, &|_| None).expect_err("a duplicate").to_json();
+    assert_eq!(json[0]["message"], "`a` is defined twice");
+    assert_eq!((&json[0]["file"], &json[0]["line"], &json[0]["column"]), (&"pool.yaml".into(), &5.into(), &3.into()));
+    assert_eq!(json[0]["related"][0]["line"], 4);
+}
+
+#[test]
+fn a_folder_without_an_inventory_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let problems = load(folder.path(), None, &|_| None).expect_err("nothing there");
+    assert!(problems.render(false).contains("pool init"), "{problems}");
+    write(folder.path(), "pool.yaml", "version: 1\nname: x\n");
+    fs::write(folder.path().join("bad.pool.yaml"), b"\xff").expect("written");
+    let problems = load(folder.path(), None, &|_| None).expect_err("no text");
+    assert!(problems.render(false).contains("bad.pool.yaml is not UTF-8 text (byte 0)"), "{problems}");
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pool_inventory::{Address, object::Recorded};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqliteExecutor};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use crate::{
     StateError, Store,
@@ -48,7 +48,13 @@ pub(crate) fn key(object: &Recorded) -> Key {
 impl Store {
     /// Everything that is recorded, sorted by address (numbers by value) and generation.
     pub async fn objects(&self) -> Result<Vec<Recorded>, StateError> {
-        all(self.readers(), self.key()).await.map_err(|fault| self.fault(fault))
+        let read = async {
+            let mut tx = self.readers().begin().await?;
+            let objects = all(&mut tx, self.key()).await?;
+            tx.commit().await?;
+            Ok(objects)
+        };
+        read.await.map_err(|fault: Fault| self.fault(fault))
     }
 
     /// The generations of one address, oldest first; more than one only during a replacement.
@@ -67,17 +73,43 @@ impl Store {
     }
 }
 
-/// All objects of a lineage, sorted.
-pub(crate) async fn all<'e>(executor: impl SqliteExecutor<'e>, lineage: &str) -> Result<Vec<Recorded>, Fault> {
-    let rows = sqlx::query("SELECT version, serial, body FROM objects WHERE lineage = $1")
+/// Rows that are read in one piece.
+const PAGE: i64 = 1_000;
+
+/// All objects of a lineage, sorted. The connection is in a transaction, so that the pages fit together.
+///
+/// SQLite joins the rows of a page to one text of lines (JSON has no raw line breaks): handing each row from SQLite's thread
+/// to ours by itself costs more than parsing it.
+pub(crate) async fn all(conn: &mut SqliteConnection, lineage: &str) -> Result<Vec<Recorded>, Fault> {
+    let (mut objects, mut after) = (Vec::new(), 0_i64);
+    loop {
+        let page = sqlx::query(
+            "SELECT max(id), group_concat(line, char(10)) FROM (SELECT rowid AS id, \
+             version || ' ' || serial || ' ' || body AS line FROM objects NOT INDEXED \
+             WHERE lineage = $1 AND rowid > $2 ORDER BY rowid LIMIT $3)",
+        )
         .bind(lineage)
-        .fetch_all(executor)
+        .bind(after)
+        .bind(PAGE)
+        .fetch_one(&mut *conn)
         .await?;
-    let parsed: Result<Vec<Recorded>, Fault> =
-        rows.iter().map(|row| parse(row.get(0), row.get(1), row.get::<&str, _>(2))).collect();
-    let mut objects = parsed?;
-    objects.sort_unstable_by(|a, b| a.address.cmp(&b.address).then(a.generation.cmp(&b.generation)));
+        let Some(last) = page.get::<Option<i64>, _>(0) else { break };
+        after = last;
+        for line in page.get::<&str, _>(1).lines() {
+            objects.push(parse_line(line)?);
+        }
+    }
+    objects.sort_unstable_by(|a: &Recorded, b| a.address.cmp(&b.address).then(a.generation.cmp(&b.generation)));
     Ok(objects)
+}
+
+fn parse_line(line: &str) -> Result<Recorded, Fault> {
+    let mut parts = line.splitn(3, ' ');
+    let mut number = || parts.next().and_then(|text| text.parse::<i64>().ok());
+    match (number(), number(), parts.next()) {
+        (Some(version), Some(serial), Some(body)) => parse(version, serial, body),
+        _ => Err(Fault::Damaged("an object cannot be read".to_owned())),
+    }
 }
 
 fn parse(version: i64, serial: i64, body: &str) -> Result<Recorded, Fault> {
@@ -148,9 +180,17 @@ async fn touch(conn: &mut SqliteConnection, lineage: &str, serials: &[(&String, 
     sql.push_values(serials, |mut row, (address, serial)| {
         row.push_bind(*address).push_bind(signed(**serial));
     });
-    sql.push(") UPDATE objects SET serial = new.serial FROM new WHERE objects.lineage = ");
-    sql.push_bind(lineage).push(" AND objects.address = new.address AND objects.serial <> new.serial");
-    sql.build().persistent(false).execute(conn).await?;
+    // CROSS JOIN keeps the order: each address is looked up, instead of each object in the list.
+    sql.push(") SELECT o.rowid, new.serial FROM new CROSS JOIN objects o WHERE o.lineage = ").push_bind(lineage);
+    sql.push(" AND o.address = new.address AND o.serial <> new.serial");
+    // Almost always none: an address has two generations only while it is replaced.
+    for row in sql.build().persistent(false).fetch_all(&mut *conn).await? {
+        sqlx::query("UPDATE objects SET serial = $2 WHERE rowid = $1")
+            .bind(row.get::<i64, _>(0))
+            .bind(row.get::<i64, _>(1))
+            .execute(&mut *conn)
+            .await?;
+    }
     Ok(())
 }
 

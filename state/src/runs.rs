@@ -1,8 +1,11 @@
 //! Runs: how they begin, under which conditions, and how they ended.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
-use pool_inventory::{Address, Text};
+use pool_inventory::{Address, Text, object::Recorded};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -51,7 +54,7 @@ pub struct NewRun {
 /// What a plan adds to an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// As in [`Recorded::charges`](pool_inventory::object::Recorded::charges).
+    /// As in [`Recorded::charges`].
     pub account: Text,
     /// How much.
     pub amount: u64,
@@ -114,8 +117,11 @@ impl Store {
                 if let Some(plan) = &run.plan {
                     use_plan(conn, &lineage.0, plan, &run).await?;
                 }
-                check_reads(conn, &lineage.0, &run.reads).await?;
-                check_room(conn, &lineage.0, &run.demand).await?;
+                if !run.reads.is_empty() || !run.demand.is_empty() {
+                    let objects = objects::all(conn, &lineage.0).await?;
+                    check_reads(&objects, &run.reads)?;
+                    check_room(&objects, &run.demand)?;
+                }
                 insert(conn, &lineage.0, &run).await
             })
         })
@@ -213,43 +219,34 @@ async fn use_plan(conn: &mut SqliteConnection, lineage: &str, plan: &Text, run: 
 }
 
 /// Compares the serials that the plan read with those of now.
-async fn check_reads(conn: &mut SqliteConnection, lineage: &str, reads: &BTreeMap<Address, u64>) -> Result<(), Fault> {
-    if reads.is_empty() {
-        return Ok(());
+fn check_reads(objects: &[Recorded], reads: &BTreeMap<Address, u64>) -> Result<(), StateError> {
+    // All generations of an address have the same serial.
+    let now: HashMap<&Address, u64> = objects.iter().map(|object| (&object.address, object.serial)).collect();
+    for (address, &expected) in reads {
+        let found = now.get(address).copied().unwrap_or(0);
+        if found != expected {
+            return Err(StateError::PlanStale { address: address.clone(), expected, found });
+        }
     }
-    let wanted = serde_json::to_string(reads).expect("addresses are text");
-    let moved = sqlx::query(
-        "SELECT r.key, r.value, coalesce(max(o.serial), 0) AS found FROM json_each($2) r \
-         LEFT JOIN objects o ON o.lineage = $1 AND o.address = r.key \
-         GROUP BY r.key HAVING found <> r.value ORDER BY r.key LIMIT 1",
-    )
-    .bind(lineage)
-    .bind(wanted)
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = moved else { return Ok(()) };
-    let address = row.get::<&str, _>(0).parse().expect("it was an address when it was sent");
-    Err(StateError::PlanStale { address, expected: unsigned(row.get(1)), found: unsigned(row.get(2)) }.into())
+    Ok(())
 }
 
 /// Checks that what the plan adds fits beside what the objects of now use.
-async fn check_room(conn: &mut SqliteConnection, lineage: &str, demand: &[Charge]) -> Result<(), Fault> {
-    if demand.is_empty() {
+fn check_room(objects: &[Recorded], demand: &[Charge]) -> Result<(), StateError> {
+    let mut used: HashMap<&str, u64> = demand.iter().map(|charge| (&*charge.account, 0)).collect();
+    if used.is_empty() {
         return Ok(());
     }
-    let mut used: BTreeMap<&str, u64> = demand.iter().map(|charge| (&*charge.account, 0)).collect();
-    for object in objects::all(&mut *conn, lineage).await? {
-        for (account, amount) in object.charges() {
-            if let Some(sum) = used.get_mut(&*account) {
-                *sum = sum.saturating_add(amount);
-            }
+    for (account, amount) in objects.iter().flat_map(Recorded::charges) {
+        if let Some(sum) = used.get_mut(&*account) {
+            *sum = sum.saturating_add(amount);
         }
     }
     for Charge { account, amount, limit } in demand {
         let sum = used.get_mut(&**account).expect("every account of the demand has an entry");
         if sum.saturating_add(*amount) > *limit {
             let (account, used, amount, limit) = (account.clone(), *sum, *amount, *limit);
-            return Err(StateError::NoRoom { account, used, amount, limit }.into());
+            return Err(StateError::NoRoom { account, used, amount, limit });
         }
         // Two charges of one account add up.
         *sum = sum.saturating_add(*amount);

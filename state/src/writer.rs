@@ -153,3 +153,127 @@ where
     }
     result
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use crate::{Change, Entry, Lease, LeaseRequest, NewRun, OpenOptions, RunId, StateError, Store};
+
+    async fn open(dir: &std::path::Path) -> (Store, Lease) {
+        let options = OpenOptions {
+            path: dir.join("state.db"),
+            backup_dir: dir.join("backup"),
+            inventory: "acme".parse().unwrap(),
+            environment: "prod".parse().unwrap(),
+        };
+        let store = Store::open(options, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        let (ttl, wait) = (Duration::from_secs(60), Duration::ZERO);
+        let request = LeaseRequest { holder: "alice".into(), reason: "apply".into(), ttl, wait };
+        let lease = store.acquire(request).await.unwrap();
+        (store, lease)
+    }
+
+    fn run(id: &str) -> NewRun {
+        NewRun {
+            id: RunId(id.into()),
+            plan: None,
+            plan_hash: "".into(),
+            command: "apply".into(),
+            started: 0,
+            now: 0,
+            reads: BTreeMap::new(),
+            demand: Vec::new(),
+            audit: None,
+        }
+    }
+
+    fn entry(body: usize) -> Entry {
+        let body = format!("\"{}\"", "x".repeat(body));
+        let run = RunId("r1".into());
+        Entry { run, at_ms: 0, step: None, address: None, kind: "x".into(), body, change: Change::None }
+    }
+
+    /// Lets the file grow by `pages`, as on a disk with that much space left.
+    async fn leave_room(store: &Store, pages: i64) {
+        store
+            .write(move |conn| {
+                Box::pin(async move {
+                    let now: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *conn).await?;
+                    let sql = format!("PRAGMA max_page_count = {}", now + pages);
+                    sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(conn).await?;
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_so_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, lease) = open(dir.path()).await;
+        store.begin_run(&lease, run("r1")).await.unwrap();
+        leave_room(&store, 20).await;
+        let mut acknowledged = Vec::new();
+        let error = loop {
+            match store.journal(&lease, vec![entry(3_000)]).await {
+                Ok(seq) => acknowledged.extend(seq),
+                Err(error) => break error,
+            }
+            assert!(acknowledged.len() < 100, "there is room for 20 pages");
+        };
+        assert!(matches!(&error, StateError::Full { .. }), "{error:?}");
+        assert!(!acknowledged.is_empty());
+        // Callers that share a commit share its failure, too; so does work with a transaction of its own.
+        let long = "x".repeat(90_000);
+        let (one, two, three) = tokio::join!(
+            store.journal(&lease, vec![entry(90_000)]),
+            store.journal(&lease, vec![entry(90_000)]),
+            store.remember_stock_out(&long, 1),
+        );
+        for failed in [one.map(drop), two.map(drop), three] {
+            assert!(matches!(failed, Err(StateError::Full { .. })), "{failed:?}");
+        }
+        let there = |rows: Vec<crate::JournalRow>| rows.iter().map(|row| row.seq).collect::<Vec<_>>();
+        assert_eq!(there(store.entries(&RunId("r1".into())).await.unwrap()), acknowledged);
+        // Once there is space again, it goes on where it stopped.
+        leave_room(&store, 1_000).await;
+        let next = store.journal(&lease, vec![entry(3_000)]).await.unwrap();
+        assert_eq!(next, [acknowledged.len() as u64 + 1]);
+        store.release(lease).await.unwrap();
+        store.close().await;
+        let (store, _lease) = open(dir.path()).await;
+        assert_eq!(store.entries(&RunId("r1".into())).await.unwrap().len(), acknowledged.len() + 1);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_does_not_stop_its_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, lease) = open(dir.path()).await;
+        store.begin_run(&lease, run("r1")).await.unwrap();
+        {
+            // Polled once, so that the request is sent, and dropped before the answer.
+            let mut write = std::pin::pin!(store.journal(&lease, vec![entry(10)]));
+            std::future::poll_fn(|cx| {
+                let _ = write.as_mut().poll(cx);
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        assert_eq!(store.journal(&lease, vec![entry(10)]).await.unwrap(), [2]);
+        assert_eq!(store.entries(&RunId("r1".into())).await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn closing_finishes_what_was_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, lease) = open(dir.path()).await;
+        store.begin_run(&lease, run("r1")).await.unwrap();
+        let other = store.clone();
+        let (written, ()) = tokio::join!(other.journal(&lease, vec![entry(10)]), store.close());
+        assert_eq!(written.unwrap(), [1]);
+        assert!(matches!(other.journal(&lease, vec![entry(10)]).await, Err(StateError::Closed)));
+    }
+}

@@ -61,6 +61,16 @@ async fn what_was_written_is_there_after_closing() {
 }
 
 #[tokio::test]
+async fn an_empty_file_is_a_state_that_was_not_made_in_full() {
+    let place = place();
+    std::fs::create_dir_all(place.file().parent().unwrap()).unwrap();
+    std::fs::write(place.file(), "").unwrap();
+    let store = place.open().await;
+    assert_eq!(store.serial().await.unwrap(), 0);
+    assert_eq!(mode(&place.file()), 0o600);
+}
+
+#[tokio::test]
 async fn two_states_have_two_lineages_and_many_openers_one() {
     let (a, b) = (place(), place());
     let opened = tokio::join!(a.open(), a.open(), a.open(), b.open());
@@ -97,6 +107,31 @@ async fn a_damaged_file_is_refused_and_kept() {
         assert!(error.to_string().contains("backup"), "{error}");
         assert_eq!(std::fs::read(place.file()).unwrap(), bytes, "{what}: left as it was");
     }
+}
+
+#[tokio::test]
+async fn damage_in_a_large_file_is_found_when_it_is_read() {
+    let place = place();
+    let store = place.open().await;
+    let held = lease(&store).await;
+    store.begin_run(&held, run("r1")).await.unwrap();
+    let mut large = entry("r1", "x", Change::None);
+    large.body = format!("\"{}\"", "x".repeat(9 << 20));
+    store.journal(&held, vec![large]).await.unwrap();
+    let changes = (0..3_000).map(|n| put(&host(&store, &format!("web-{n}"), 1))).collect();
+    record(&store, &held, changes).await;
+    store.close().await;
+    let mut bytes = std::fs::read(place.file()).unwrap();
+    let from = bytes.len() / 8 * 7;
+    bytes[from..].fill(0xa5);
+    std::fs::write(place.file(), &bytes).unwrap();
+    let store = place.open().await;
+    let error = store.objects().await.unwrap_err();
+    assert!(matches!(&error, StateError::Corrupt { .. }), "{error:?}");
+    drop(store);
+    // After a crash, every page is looked at.
+    std::fs::write(place.file().with_file_name("state.db-wal"), [0; 32]).unwrap();
+    assert!(matches!(place.try_open().await, Err(StateError::Corrupt { .. })));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@
 //! | [`diagnostics`] | problems with places, shown as rustc does, and as JSON |
 //! | [`template`] | templates of files: checked, rendered |
 //! | [`mod@fmt`] | the canonical form of files |
-//! | [`schema`], [`reference`] | JSON Schema and reference, from the table of keys that checks the files |
+//! | [`schema`], [`mod@reference`] | JSON Schema and reference, from the table of keys that checks the files |
 //!
 //! Every other crate speaks in these types; this crate depends on none of ours.
 

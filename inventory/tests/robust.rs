@@ -4,9 +4,10 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use pool_inventory::{
     Diagnostics,
+    diagnostics::Problems,
     load::{Loaded, resolve},
-    source::SourceFile,
-    yaml::{MAX_FILE, MAX_NODES},
+    source::{FileId, SourceFile, Sources},
+    yaml::{MAX_FILE, MAX_NODES, parse},
 };
 use proptest::prelude::*;
 
@@ -141,14 +142,12 @@ proptest! {
 
 #[test]
 fn more_nodes_than_the_budget_are_refused_over_all_files() {
-    let half = format!("[{}]", "a,".repeat(MAX_NODES / 2));
-    let files = [file("pool.yaml", &format!("a: {half}\n")), file("x.pool.yaml", &format!("b: {half}\n"))];
-    let problems = resolve(Path::new("/nowhere"), &files, None, &|_| None).expect_err("refused");
-    assert!(
-        problems.list.iter().any(|p| p.message == format!("the inventory has more than {MAX_NODES} nodes")),
-        "{}",
-        problems.list[0].message
-    );
+    let (mut nodes, mut problems) = (MAX_NODES - 6, Problems::default());
+    assert!(parse("[a, b]", FileId(0), &mut nodes, &mut problems).is_some(), "three nodes fit");
+    assert!(parse("{ a: b }", FileId(1), &mut nodes, &mut problems).is_some(), "three more fit");
+    assert!(parse("c", FileId(2), &mut nodes, &mut problems).is_none(), "and no more");
+    let message = problems.with(Sources::default()).list[0].message.clone();
+    assert_eq!(message, format!("the inventory has more than {MAX_NODES} nodes"));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! | which environment, which entries | [`environment`] |
 //! | variables | [`vars`] |
 //! | the tree against the table of keys, `${…}` filled in | [`check`] with [`keys`] |
-//! | typed values, references, rules between entries | [`read`] |
+//! | typed values, references, rules between entries | `read` |
 
 pub mod check;
 pub mod environment;

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use pool_bootstrap::ssh::{Event, SshLink};
+use pool_bootstrap::{
+    link::LinkError,
+    ssh::{SshLink, Stream},
+};
 use pool_engine::ops::{Environment, Reach};
 use serde::Serialize;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -21,6 +24,8 @@ use crate::{
 
 /// Hosts at a time unless `--parallelism` says otherwise.
 const HOSTS: usize = 32;
+/// Longest time on one host unless `--timeout` says otherwise.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Lines that may wait for the terminal.
 const LINES: usize = 1024;
 /// A longer line is broken.
@@ -40,6 +45,13 @@ struct Done {
     unreachable: bool,
     stdout: String,
     stderr: String,
+}
+
+impl Done {
+    fn new(host: &str) -> Self {
+        let (stdout, stderr) = (String::new(), String::new());
+        Self { host: host.to_owned(), exit_status: None, signal: None, error: None, unreachable: false, stdout, stderr }
+    }
 }
 
 /// One line of output.
@@ -78,6 +90,7 @@ fn script(words: &[String]) -> String {
 
 async fn on_all(cx: &Context, env: Arc<Environment>, hosts: Vec<Reach>, command: Arc<str>, limit: usize) -> Vec<Done> {
     let width = hosts.iter().map(|host| host.address.name.len()).max().unwrap_or(0);
+    let longest = cx.flags.timeout.map_or(LONGEST, |time| time.duration());
     let (sender, mut lines) = mpsc::channel(LINES);
     let mut waiting: VecDeque<Reach> = hosts.into();
     let mut running = JoinSet::new();
@@ -85,13 +98,7 @@ async fn on_all(cx: &Context, env: Arc<Environment>, hosts: Vec<Reach>, command:
     loop {
         while running.len() < limit {
             let Some(host) = waiting.pop_front() else { break };
-            running.spawn(on_one(
-                env.clone(),
-                host,
-                command.clone(),
-                cx.flags.timeout.map(|t| t.duration()),
-                sender.clone(),
-            ));
+            running.spawn(on_one(env.clone(), host, command.clone(), longest, sender.clone()));
         }
         tokio::select! {
             Some(line) = lines.recv() => show(cx, &line, width),
@@ -120,77 +127,43 @@ async fn on_one(
     env: Arc<Environment>,
     host: Reach,
     command: Arc<str>,
-    limit: Option<Duration>,
+    limit: Duration,
     lines: mpsc::Sender<Line>,
 ) -> Done {
-    let mut done = Done {
-        host: host.address.name.to_string(),
-        exit_status: None,
-        signal: None,
-        error: None,
-        unreachable: false,
-        stdout: String::new(),
-        stderr: String::new(),
-    };
-    let work = async {
-        match connect(&env, &host).await {
-            Ok(link) => talk(&link, &command, &mut done, &lines).await,
-            Err(refused) => {
-                done.unreachable = refused.unreachable;
-                done.error = Some(refused.error.line());
-            }
+    let mut done = Done::new(&host.address.name);
+    match connect(&env, &host).await {
+        Ok(link) => talk(&link, &command, limit, &mut done, &lines).await,
+        Err(refused) => {
+            done.unreachable = refused.unreachable;
+            done.error = Some(refused.error.line());
         }
-    };
-    let late = match limit {
-        Some(limit) => tokio::time::timeout(limit, work).await.is_err(),
-        None => {
-            work.await;
-            false
-        }
-    };
-    if late {
-        done.error = Some("not done within --timeout".to_owned());
     }
     done
 }
 
-async fn talk(link: &SshLink, command: &str, done: &mut Done, lines: &mpsc::Sender<Line>) {
-    let failed = |done: &mut Done, error: pool_bootstrap::ssh::SshError| {
-        done.unreachable = error.is_unreachable();
-        done.error = Some(chain(&error));
-    };
-    let mut session = match link.open(Some(command), None).await {
-        Ok(session) => session,
-        Err(error) => return failed(done, error),
-    };
-    if let Err(error) = session.writer.end().await {
-        return failed(done, error);
-    }
+async fn talk(link: &SshLink, command: &str, limit: Duration, done: &mut Done, lines: &mpsc::Sender<Line>) {
     let host: Arc<str> = done.host.as_str().into();
     let (mut out, mut err) = (Splitter::default(), Splitter::default());
-    loop {
-        let (texts, error) = match session.reader.next().await {
-            Event::Out(bytes) => (out.take(&bytes), false),
-            Event::Err(bytes) => (err.take(&bytes), true),
-            Event::End(exit) => {
-                (done.exit_status, done.signal) = (exit.status, exit.signal);
-                break;
-            }
-        };
-        tell(done, lines, &host, error, texts).await;
-    }
-    tell(done, lines, &host, false, out.rest()).await;
-    tell(done, lines, &host, true, err.rest()).await;
-    if done.exit_status.is_none() && done.signal.is_none() {
-        (done.error, done.unreachable) = (Some("the connection ended before the command did".to_owned()), true);
-    }
-}
-
-async fn tell(done: &mut Done, lines: &mpsc::Sender<Line>, host: &Arc<str>, error: bool, texts: Vec<String>) {
-    for text in texts {
-        keep(if error { &mut done.stderr } else { &mut done.stdout }, &text);
-        // Nobody listens any more only when all is over.
-        let _ = lines.send(Line { host: host.clone(), error, text }).await;
+    let mut tell = |error: bool, texts: Vec<String>| {
+        for text in texts {
+            keep(if error { &mut done.stderr } else { &mut done.stdout }, &text);
+            let line = Line { host: host.clone(), error, text };
+            // A terminal that stalls holds up the host, not the memory. Nobody listens any more only when all is over.
+            let _ = tokio::task::block_in_place(|| lines.blocking_send(line));
+        }
+    };
+    let ended = link
+        .exec(command, limit, &mut |stream, bytes| match stream {
+            Stream::Out => tell(false, out.take(bytes)),
+            Stream::Err => tell(true, err.take(bytes)),
+        })
+        .await;
+    tell(false, out.rest());
+    tell(true, err.rest());
+    match ended {
+        Ok(exit) => (done.exit_status, done.signal) = (exit.status, exit.signal),
+        Err(LinkError::Silent { .. }) => done.error = Some(format!("not done within {} s", limit.as_secs())),
+        Err(error) => (done.unreachable, done.error) = (error.is_unreachable(), Some(chain(&error))),
     }
 }
 
@@ -285,8 +258,7 @@ mod tests {
 
     fn done(host: &str, exit_status: Option<u32>, unreachable: bool) -> Done {
         let error = unreachable.then(|| "connection refused".to_owned());
-        let (stdout, stderr) = (String::new(), String::new());
-        Done { host: host.to_owned(), exit_status, signal: None, error, unreachable, stdout, stderr }
+        Done { exit_status, error, unreachable, ..Done::new(host) }
     }
 
     #[test]

@@ -22,10 +22,15 @@ pub fn run(cx: &Context, args: &Show) -> Outcome {
     match address {
         Some(address) => cx.with_environment(async |env: Environment| show_address(cx, &env, &address).await),
         None => {
-            let saved = cx.with_environment(async |env: Environment| Ok(env.saved_plan(&args.what).await?))?;
+            let saved = saved(cx, &args.what)?;
             show_plan(cx, &saved)
         }
     }
+}
+
+/// A saved plan, by its id or its file.
+pub fn saved(cx: &Context, what: &str) -> Result<SavedPlan, CliError> {
+    cx.with_environment(async |env: Environment| Ok(env.saved_plan(what).await?))
 }
 
 fn show_plan(cx: &Context, saved: &SavedPlan) -> Outcome {

@@ -193,12 +193,11 @@ fn part(step: &Step, host_is_fresh: bool, counts: &mut Counts) -> Option<Line> {
             (Symbol::Change, if fields.is_empty() { "update the record".to_owned() } else { fields }, "record only")
         }
         Action::Bootstrap { .. } => (Symbol::Bootstrap, "bootstrap".to_owned(), ""),
-        Action::Create { .. }
-        | Action::Adopt { .. }
-        | Action::Rebuild { .. }
-        | Action::Delete
-        | Action::Release
-        | Action::Gather => return None,
+        Action::Create { .. } | Action::Adopt { .. } | Action::Rebuild { .. } | Action::Delete | Action::Release => {
+            return None;
+        }
+        // A knot of the graph that does nothing.
+        Action::Gather => return None,
     };
     match symbol {
         _ if how == "record only" => counts.record += 1,

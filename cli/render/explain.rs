@@ -62,7 +62,7 @@ impl<'a> Explained<'a> {
         }
         self.what_happens(&mut text, saved, verbose);
         if let Some(group) = self.group {
-            places(&mut text, group, verbose);
+            places(&mut text, group, &saved.plan.groups, verbose);
         }
         let refusals: &[Refusal] = self.declined.iter().find_map(|d| no_backend(&d.why)).unwrap_or_default();
         list(&mut text, "Backends that were refused", refusals.iter().map(words::refusal), verbose);
@@ -93,9 +93,14 @@ fn no_backend(why: &Why) -> Option<&[Refusal]> {
     if let Why::NoBackend { refusals } = why { Some(refusals) } else { None }
 }
 
-fn places(text: &mut String, group: &Group, verbose: bool) {
+fn places(text: &mut String, group: &Group, groups: &[Group], verbose: bool) {
     list(text, "Places that fit, best first", group.candidates.iter().map(words::candidate), verbose);
-    list(text, "Places that were refused", group.refusals.iter().map(words::refusal), verbose);
+    // What all groups of a pool share stands in the first of them.
+    let of_pool = groups.iter().filter(|other| other.pool == group.pool);
+    let first = of_pool.into_iter().find(|other| !other.refusals.is_empty());
+    let refusals =
+        if group.refusals.is_empty() { first.map_or(&[][..], |first| &first.refusals) } else { &group.refusals };
+    list(text, "Places that were refused", refusals.iter().map(words::refusal), verbose);
     let spare = group.alternatives.iter().filter_map(|spec| spec.host());
     let spare = spare.map(|host| format!("{}/{}", host.zone, host.offering).trim_start_matches('/').to_owned());
     list(text, "If the chosen place is sold out, in this order", spare, verbose);

@@ -69,7 +69,7 @@ impl Tally {
 
     /// Takes one event in; the line that tells it, if it is worth one.
     pub fn take(&mut self, event: &Event, now: Instant, verbose: bool) -> Option<String> {
-        let line = self.line(event, verbose);
+        let line = self.line(event, verbose).filter(|_| !is_knot(event));
         self.fold(event, now);
         line
     }
@@ -188,6 +188,16 @@ impl Tally {
     }
 }
 
+/// Steps that only wait for others are nothing to tell.
+fn is_knot(event: &Event) -> bool {
+    match event {
+        Event::StepStarted { verb, .. } | Event::StepSucceeded { verb, .. } | Event::StepSkipped { verb, .. } => {
+            &**verb == "gather"
+        }
+        _ => false,
+    }
+}
+
 /// `8 s`, `3 min 05 s`
 fn span_seconds(age: Duration) -> String {
     if age.as_secs() < 60 { format!("{} s", age.as_secs()) } else { span(age.as_millis() as u64) }
@@ -231,7 +241,8 @@ fn headline(summary: &RunSummary) -> String {
 }
 
 fn what_was_done(tally: &Tally, summary: &RunSummary) -> String {
-    let mut parts: Vec<String> = tally.done.iter().map(|(verb, number)| format!("{number} {}", past(verb))).collect();
+    let told = tally.done.iter().filter(|(verb, _)| &***verb != "gather");
+    let mut parts: Vec<String> = told.map(|(verb, number)| format!("{number} {}", past(verb))).collect();
     if parts.is_empty() {
         parts.push("nothing was changed".to_owned());
     }

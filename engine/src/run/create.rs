@@ -61,7 +61,7 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
         let row = new_row(shared, step, &wish, spec, attempt);
         started(shared, step, attempt, Some(row.clone())).await?;
         let error = match attempt_once(shared, step, &row).await? {
-            Ok(seen) => return Ok(made(row, &seen)),
+            Ok(seen) => return made(row, &seen),
             Err(error) => error,
         };
         let elsewhere = if retry::next(&error) == Next::Elsewhere { places.next() } else { None };

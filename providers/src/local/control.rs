@@ -12,6 +12,7 @@ use std::{
 };
 
 use pool_inventory::Text;
+use pool_storage_tiers::files;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::notes::Fitting;
@@ -69,7 +70,7 @@ pub(super) enum Answer {
 /// Listens in a machine's folder.
 pub(super) fn listen(dir: &Path) -> io::Result<UnixListener> {
     let folder = File::open(dir)?;
-    super::folder::absent_is_none(std::fs::remove_file(dir.join(SOCKET)))?;
+    files::absent_is_none(std::fs::remove_file(dir.join(SOCKET)))?;
     UnixListener::bind(short(&folder))
 }
 

@@ -13,13 +13,13 @@ use pool_inventory::{
     Text, Token,
     object::{HostSpec, Observed, Owner, Spec, Status},
 };
+use pool_storage_tiers::files::{lock_file, lock_folder, make_private, remove_tree};
 use russh::keys::{
     PrivateKey,
     ssh_key::{LineEnding, private::Ed25519Keypair},
 };
 
 use super::{
-    folder::{lock_file, lock_folder, make_private, remove_tree},
     make::{make_root, read_notes, write_guest, write_notes},
     mode::Mode,
     notes::{Notes, Phase, id_of, ip_of},
@@ -46,6 +46,8 @@ pub(super) struct Hosts {
     /// The program that machines are run by.
     pub program: PathBuf,
     pub mode: Mode,
+    /// Folders with the machines and volumes of this provider.
+    pub hidden: Vec<PathBuf>,
 }
 
 /// A failure of the file system, in the engine's terms.
@@ -108,6 +110,7 @@ impl Hosts {
             ip,
             port,
             host_key: public,
+            hidden: self.hidden.clone(),
             volumes: Default::default(),
         })?;
         write_guest(dir, &notes, Some(&private)).map_err(failed("writing the machine's keys"))?;
@@ -287,13 +290,22 @@ impl Hosts {
         })
     }
 
-    /// Deletes a machine.
-    pub(super) fn delete(&self, id: &str) -> Result<(), ProviderError> {
+    /// Deletes a machine; says which volumes it had.
+    pub(super) fn delete(&self, id: &str) -> Result<Vec<Text>, ProviderError> {
         self.with(id, |dir, mut notes| {
             notes.phase = Phase::Deleting;
             write_notes(dir, &notes).map_err(failed("writing the machine's notes"))?;
-            self.erase(dir)
+            self.erase(dir)?;
+            Ok(notes.volumes.into_keys().collect())
         })
+    }
+
+    /// Notes of all machines that have been up.
+    pub(super) fn notes(&self) -> Result<Vec<Notes>, ProviderError> {
+        let what = || failed("listing machines");
+        let read = |id: String| read_notes(&self.path(&id)).transpose();
+        let all: io::Result<Vec<Notes>> = self.ids().map_err(what())?.into_iter().filter_map(read).collect();
+        Ok(all.map_err(what())?.into_iter().filter(|notes| notes.phase == Phase::Made).collect())
     }
 }
 

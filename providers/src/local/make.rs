@@ -7,9 +7,10 @@ use std::{
     path::Path,
 };
 
+use pool_storage_tiers::files::{absent_is_none, make_private, write_whole};
+
 use super::{
     accounts::{self, Accounts},
-    folder::{absent_is_none, make_private, write_whole},
     machine::{AUTHORIZED_KEYS, HOST_KEY, Parts, SETTINGS, Settings},
     notes::{GUEST, NOTES, Notes},
 };

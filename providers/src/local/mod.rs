@@ -11,7 +11,7 @@
 //! | `hosts` | making, listing, changing, deleting machines |
 //! | `make`, `accounts`, `notes` | what is in a machine's folder |
 //! | `power`, `control` | starting, ending, and talking to a machine's keeper |
-//! | `folder` | files written whole, locks, removal |
+//! | `volumes` | volumes of backends, given to machines |
 //!
 //! # Files
 //!
@@ -22,31 +22,40 @@
 //!                  alive          locked as long as any process of the machine lives
 //!                  control        socket of its keeper
 //!                  log            what its processes said
+//! DIR/dir/                        the provider's own backend, `PROVIDER/dir`
 //! ```
 
 mod accounts;
 mod control;
-mod folder;
 mod hosts;
 pub mod machine;
 mod make;
 mod mode;
 mod notes;
 mod power;
+mod volumes;
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use pool_inventory::{
     Bytes, Kind, Money, Name, Text, Token,
-    desired::{QuotaSpec, Size},
-    market::{Capabilities, Market, Offering},
+    desired::{BackendSpec, QuotaSpec, Size},
+    market::{Capabilities, Feature, Market, Offering},
     object::{Observed, Spec},
 };
+
+use pool_storage_tiers::{Capacity, DirBackend, files};
 
 use crate::{Act, Operation, Page, Progress, Provider, ProviderError, Request};
 use hosts::{Hosts, IMAGE, OFFERING, count};
 use mode::Mode;
+use volumes::Volumes;
 
 /// Objects in one page of a list.
 const PAGE: usize = 500;
@@ -57,23 +66,37 @@ pub struct LocalProvider(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    #[expect(dead_code, reason = "names the provider's own backend, which comes with volumes")]
-    name: Name,
     hosts: Hosts,
+    volumes: Volumes,
 }
 
 impl LocalProvider {
     /// Opens the provider `name`, whose machines live below `dir`.
     ///
     /// `program` is the binary that machines are run by: it must call [`machine::main`] when its first argument is
-    /// [`machine::WORD`].
-    pub fn open(name: Name, dir: PathBuf, program: PathBuf) -> io::Result<Self> {
-        let dir = std::path::absolute(dir)?;
-        let machines = dir.join("machines");
-        folder::make_private(&dir)?;
-        folder::make_private(&machines)?;
-        let hosts = Hosts { dir: machines.canonicalize()?, program, mode: Mode::detect() };
-        Ok(Self(Arc::new(Inner { name, hosts })))
+    /// [`machine::WORD`]. `declared` are the backends of the inventory, with absolute paths; the provider brings one of
+    /// its own, called `NAME/dir`.
+    pub fn open(name: &Name, dir: &Path, program: PathBuf, declared: &BTreeMap<Name, BackendSpec>) -> io::Result<Self> {
+        let machines = std::path::absolute(dir)?.join("machines");
+        files::make_private(&machines)?;
+        let machines = machines.canonicalize()?;
+        let dir = machines.parent().unwrap_or(&machines);
+        files::make_private(dir)?;
+        let mode = Mode::detect();
+        let thick = mode.features().contains(&Feature::EnforcedSize);
+        let own = DirBackend::new(format!("{name}/dir").into(), dir.join("dir"), Capacity::HalfOfFree, thick);
+        let mut backends = vec![own];
+        for (name, spec) in declared {
+            let path = PathBuf::from(&*spec.path);
+            if !path.is_absolute() {
+                let text = format!("the path of backend {name} is not absolute: {}", spec.path);
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            backends.push(DirBackend::new(name.as_str().into(), path, Capacity::Fixed(spec.capacity), thick));
+        }
+        let volumes = Volumes { via: dir.to_string_lossy().into(), backends };
+        let hidden = declared.values().map(|spec| PathBuf::from(&*spec.path)).chain([dir.to_owned()]).collect();
+        Ok(Self(Arc::new(Inner { hosts: Hosts { dir: machines, program, mode, hidden }, volumes })))
     }
 
     /// Runs blocking work; when the caller goes away, it is carried out to its end all the same.
@@ -98,10 +121,20 @@ impl Inner {
             Act::Rebuild { id, to } => self.hosts.rebuild(&id, *to)?,
             Act::Power { id, on } => self.hosts.power(&id, on)?,
             Act::Delete { id, kind: Kind::Host } => {
-                self.hosts.delete(&id)?;
+                self.volumes.freed(&self.hosts.delete(&id)?)?;
                 return Ok(Progress::Gone);
             }
-            Act::Create(other) | Act::Update { to: other, .. } => return Err(unsupported(other.kind())),
+            Act::Create(Spec::Volume(spec)) => self.volumes.create(owner, name, spec)?,
+            Act::Update { id, to: Spec::Volume(to), host } => {
+                self.volumes.update(&self.hosts, &id, &to, host.as_deref())?
+            }
+            Act::Delete { id, kind: Kind::Volume } => {
+                self.volumes.delete(&self.hosts, &id)?;
+                return Ok(Progress::Gone);
+            }
+            Act::Create(Spec::Network(_)) | Act::Update { to: Spec::Network(_), .. } => {
+                return Err(unsupported(Kind::Network));
+            }
             Act::Delete { id, .. } => return Err(ProviderError::NotFound(id)),
         };
         Ok(Progress::Done(Box::new(done)))
@@ -110,6 +143,7 @@ impl Inner {
     fn list(&self, kind: Kind) -> Result<Vec<Observed>, ProviderError> {
         match kind {
             Kind::Host => self.hosts.list(),
+            Kind::Volume => self.volumes.list(&self.hosts),
             _ => Ok(Vec::new()),
         }
     }
@@ -130,7 +164,7 @@ impl Inner {
                 price: Money::ZERO,
                 stock: None,
             }],
-            backends: Vec::new(),
+            backends: self.volumes.offers()?,
             images: [IMAGE.into()].into(),
             quota: QuotaSpec::default(),
             used: QuotaSpec {
@@ -148,7 +182,7 @@ fn unsupported(kind: Kind) -> ProviderError {
 }
 
 /// What this computer has.
-fn computer(dir: &std::path::Path) -> io::Result<Size> {
+fn computer(dir: &Path) -> io::Result<Size> {
     let memory = rustix::system::sysinfo();
     let disk = rustix::fs::statvfs(dir)?;
     Ok(Size {
@@ -199,7 +233,11 @@ impl Provider for LocalProvider {
 
     async fn find(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
         let token = token.clone();
-        self.run(move |inner| inner.hosts.find(&token)).await
+        self.run(move |inner| match inner.hosts.find(&token)? {
+            Some(host) => Ok(Some(host)),
+            None => inner.volumes.find(&inner.hosts, &token),
+        })
+        .await
     }
 
     async fn poll(&self, operations: &[Operation]) -> Vec<Result<Progress, ProviderError>> {

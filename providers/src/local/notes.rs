@@ -38,6 +38,9 @@ pub(super) struct Notes {
     pub port: u16,
     /// Public host key in OpenSSH form.
     pub host_key: Text,
+    /// Folders of the computer that it must not see, where its root has layers over them.
+    #[serde(default)]
+    pub hidden: Vec<PathBuf>,
     /// Volumes that it has, by id.
     #[serde(default)]
     pub volumes: BTreeMap<Text, Fitting>,

@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pool_storage_tiers::files::{absent_is_none, is_locked, wait_unlocked};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
     control::{self, Answer, Ask},
-    folder::{absent_is_none, is_locked, wait_unlocked},
     machine::{ALIVE, WORD},
     notes::Notes,
 };

@@ -1,6 +1,7 @@
 //! Runs the cases one after the other, each in a folder of its own that must be empty of processes and mounts afterwards.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs,
     io::Write,
@@ -13,7 +14,7 @@ use std::{
 
 use pool_inventory::{
     Address, Bytes, Lineage, Name, Text, Token,
-    desired::Size,
+    desired::{BackendSpec, Size},
     object::{HostSpec, Observed, Owner, Spec},
 };
 use pool_providers::{Act, Progress, Provider, ProviderError, Request, local::LocalProvider};
@@ -28,6 +29,7 @@ pub type Case = (&'static str, For, fn(&Bench));
 pub enum For {
     All,
     Root,
+    Rootless,
 }
 
 /// Set for the run without root that a run as root starts.
@@ -40,7 +42,11 @@ pub fn run(cases: &[Case], args: &[OsString]) -> ExitCode {
     let list = args.iter().any(|word| word == "--list");
     let mut failed = 0;
     for (name, whom, case) in cases {
-        let ours = *whom == For::All || (*whom == For::Root) == root;
+        let ours = match whom {
+            For::All => true,
+            For::Root => root,
+            For::Rootless => !root,
+        };
         if !ours || !(words.is_empty() || words.iter().any(|word| name.contains(word))) {
             continue;
         }
@@ -56,6 +62,9 @@ pub fn run(cases: &[Case], args: &[OsString]) -> ExitCode {
         say(&format!("test {name} ... {verdict} ({} ms)", start.elapsed().as_millis()));
         for trace in &left {
             say(&format!("    left behind: {trace}"));
+        }
+        if !left.is_empty() {
+            bench.sweep();
         }
         failed += usize::from(!ok || !left.is_empty());
     }
@@ -106,7 +115,7 @@ impl Bench {
     }
 
     /// What is left of the case.
-    fn end(self) -> Vec<String> {
+    fn end(&self) -> Vec<String> {
         let mut left: Vec<String> = Vec::new();
         let machines = fs::read_dir(self.dir.join("machines")).into_iter().flatten().flatten();
         left.extend(machines.map(|entry| entry.path().display().to_string()).filter(|path| path.contains("/m-")));
@@ -116,10 +125,30 @@ impl Bench {
         left
     }
 
+    /// What a failed case left running, so that the next one starts clean.
+    fn sweep(&self) {
+        let provider = self.open();
+        let page = self.runtime.block_on(provider.list(pool_inventory::Kind::Host, None)).unwrap_or_default();
+        for host in page.objects {
+            let act = Act::Delete { id: host.id, kind: pool_inventory::Kind::Host };
+            let _ = self.submit(&provider, request("any", act));
+        }
+    }
+
+    /// A bench in a folder of another one.
+    pub fn at(dir: &Path, runtime: tokio::runtime::Runtime) -> Self {
+        Self { runtime, dir: dir.to_owned(), ..Self::new() }
+    }
+
     /// Opens the provider, as each run of `pool` does.
     pub fn open(&self) -> LocalProvider {
+        self.open_with(&BTreeMap::new())
+    }
+
+    /// Opens the provider with declared backends.
+    pub fn open_with(&self, backends: &BTreeMap<Name, BackendSpec>) -> LocalProvider {
         let program = std::env::current_exe().expect("own path");
-        LocalProvider::open(name("here"), self.dir.clone(), program).expect("opened")
+        LocalProvider::open(&name("here"), &self.dir, program, backends).expect("opened")
     }
 
     pub fn submit(&self, provider: &LocalProvider, request: Request) -> Result<Progress, ProviderError> {

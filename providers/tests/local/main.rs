@@ -13,5 +13,11 @@ fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == machine::WORD) {
         return machine::main(&args[2..]);
     }
+    if let Some([word, dir, public]) = args.get(1..4)
+        && word == cases::CREATE
+    {
+        cases::create_one(&dir.to_string_lossy(), &public.to_string_lossy());
+        return ExitCode::SUCCESS;
+    }
     bench::run(cases::ALL, &args[1..])
 }

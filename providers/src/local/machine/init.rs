@@ -6,6 +6,10 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -35,8 +39,10 @@ pub(super) fn run(dir: &Path) -> Result<(), Fault> {
         }
     };
     control::send(&mut line, &Say::Ready).doing(|| "telling the keeper".into())?;
-    std::thread::spawn(move || follow(answers));
-    supervise(server)
+    let ending = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&ending);
+    std::thread::spawn(move || follow(answers, &told));
+    supervise(server, &ending)
 }
 
 fn build(dir: &Path, line: &mut UnixStream, answers: &mut BufReader<UnixStream>) -> Result<(), Fault> {
@@ -86,19 +92,23 @@ fn start_server() -> Result<Child, Fault> {
 }
 
 /// Collects every process that ends, and starts the SSH server again when it is among them.
-fn supervise(mut server: Child) -> Result<(), Fault> {
+fn supervise(mut server: Child, ending: &AtomicBool) -> Result<(), Fault> {
     let mut started = Instant::now();
     loop {
-        let ended = match wait(WaitOptions::empty()) {
-            Ok(ended) => ended.map(|(pid, _)| pid),
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(_) => None,
-        };
         let own = Pid::from_child(&server);
-        if ended.is_some_and(|pid| pid != own) {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, _))) if pid != own => continue,
+            Err(rustix::io::Errno::INTR) => continue,
+            _ => {}
+        }
+        if !ending.load(Ordering::SeqCst) {
+            std::thread::sleep(REST.saturating_sub(started.elapsed()));
+        }
+        if ending.load(Ordering::SeqCst) {
+            // `follow` ends us; until then there may be others to collect.
+            std::thread::sleep(Duration::from_millis(5));
             continue;
         }
-        std::thread::sleep(REST.saturating_sub(started.elapsed()));
         log("the SSH server ended; it is started again");
         started = Instant::now();
         match start_server() {
@@ -109,9 +119,10 @@ fn supervise(mut server: Child) -> Result<(), Fault> {
 }
 
 /// Ends the machine when the keeper says so, and at once when the keeper is gone.
-fn follow(mut answers: BufReader<UnixStream>) {
+fn follow(mut answers: BufReader<UnixStream>, ending: &AtomicBool) {
     while let Ok(answer) = control::receive(&mut answers) {
         if matches!(answer, Answer::Off) {
+            ending.store(true, Ordering::SeqCst);
             end_processes();
             break;
         }

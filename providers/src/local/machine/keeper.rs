@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use pool_storage_tiers::files;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, kill_process},
@@ -18,7 +19,6 @@ use rustix::{
 use super::{Doing, Fault, WORD, graft, log};
 use crate::local::{
     control::{self, Answer, Ask, Say},
-    folder,
     notes::{Fitting, NOTES, Notes},
 };
 
@@ -72,7 +72,7 @@ fn report(line: &str) {
 
 fn start(dir: &Path) -> Result<(Arc<Keeper>, Child, fs::File), Fault> {
     // A checker holds this lock for a moment only; another keeper holds it for good.
-    let alive = folder::lock_file(&dir.join(ALIVE), Duration::from_secs(2))
+    let alive = files::lock_file(&dir.join(ALIVE), Duration::from_secs(2))
         .doing(|| "taking the machine's lock (does it run already?)".into())?;
     let notes: Notes = fs::read(dir.join(NOTES))
         .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))

@@ -24,7 +24,15 @@ pub(super) use keeper::ALIVE;
 pub(super) use root::Parts;
 pub(super) use sshd::{AUTHORIZED_KEYS, HOST_KEY, SETTINGS, Settings};
 
-use std::{error::Error, ffi::OsString, io, io::Write, path::Path, process::ExitCode};
+use std::{
+    error::Error,
+    ffi::OsString,
+    io,
+    io::Write,
+    path::Path,
+    process::ExitCode,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 /// First argument of every process of a machine.
 pub const WORD: &str = "__machine";
@@ -92,7 +100,13 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     }
 }
 
+/// Lines that one process may write to the log; whatever goes wrong again and again, the disk does not fill.
+const LINES: u32 = 1000;
+
 /// One line to standard error, which is the machine's log.
 fn log(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    if WRITTEN.fetch_add(1, Ordering::Relaxed) < LINES {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
 }

@@ -60,6 +60,9 @@ pub(super) fn enter(dir: &Path, notes: &Notes) -> Result<Settings, Fault> {
     program(base, dir)?;
     let volumes = graft::sources(dir, notes)?;
     pivot(base)?;
+    for folder in notes.hidden.iter().filter(|folder| folder.is_dir()) {
+        tmpfs(folder, c"size=4k,mode=555", MountFlags::RDONLY)?;
+    }
     for (source, target) in volumes {
         // Only now, so that links that the machine made lead nowhere but into the machine.
         graft::mount_here(&source, target)?;

@@ -1,4 +1,5 @@
-//! Files and folders: written whole or not at all, locked, and removed whatever their modes.
+//! What a ledger in a folder needs of files: written whole or not at all, locked across processes, and removed whatever
+//! their modes.
 
 use std::{
     fs::{self, File, Permissions},
@@ -14,13 +15,13 @@ use rustix::fs::{FlockOperation, flock};
 const AGAIN: Duration = Duration::from_millis(5);
 
 /// Makes a folder that only its owner can enter, with its parents.
-pub(super) fn make_private(dir: &Path) -> io::Result<()> {
+pub fn make_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     fs::set_permissions(dir, Permissions::from_mode(0o700))
 }
 
 /// Replaces a file at once: after a crash it is the old or the new one.
-pub(super) fn write_whole(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+pub fn write_whole(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let draft = path.with_file_name(name);
@@ -36,7 +37,7 @@ pub(super) fn write_whole(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()
 }
 
 /// Takes the lock of a folder that may be deleted meanwhile; none: there is no such folder.
-pub(super) fn lock_folder(dir: &Path, patience: Duration) -> io::Result<Option<File>> {
+pub fn lock_folder(dir: &Path, patience: Duration) -> io::Result<Option<File>> {
     let until = Instant::now() + patience;
     loop {
         let Some(file) = absent_is_none(File::open(dir))? else { return Ok(None) };
@@ -60,14 +61,14 @@ fn take(file: &File, until: Instant) -> io::Result<()> {
 }
 
 /// Takes an exclusive lock on a file, made if need be, waiting at most `patience`.
-pub(super) fn lock_file(path: &Path, patience: Duration) -> io::Result<File> {
+pub fn lock_file(path: &Path, patience: Duration) -> io::Result<File> {
     let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     take(&file, Instant::now() + patience)?;
     Ok(file)
 }
 
 /// Whether somebody holds the lock of a file.
-pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
+pub fn is_locked(path: &Path) -> io::Result<bool> {
     let Some(file) = absent_is_none(File::open(path))? else { return Ok(false) };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(false),
@@ -77,7 +78,7 @@ pub(super) fn is_locked(path: &Path) -> io::Result<bool> {
 }
 
 /// Waits until nobody holds the lock of a file; `false`: it still is held when patience ends.
-pub(super) fn wait_unlocked(path: &Path, patience: Duration) -> io::Result<bool> {
+pub fn wait_unlocked(path: &Path, patience: Duration) -> io::Result<bool> {
     let until = Instant::now() + patience;
     while is_locked(path)? {
         if Instant::now() >= until {
@@ -89,15 +90,16 @@ pub(super) fn wait_unlocked(path: &Path, patience: Duration) -> io::Result<bool>
 }
 
 /// Deletes a tree, also where a machine took our own right to read it away; what is not there is fine.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     let Some(found) = absent_is_none(fs::symlink_metadata(path))? else { return Ok(()) };
     if !found.is_dir() {
         return absent_is_none(fs::remove_file(path)).map(|_| ());
     }
     if found.mode() & 0o700 != 0o700 {
-        fs::set_permissions(path, Permissions::from_mode(0o700))?;
+        absent_is_none(fs::set_permissions(path, Permissions::from_mode(0o700)))?;
     }
-    for entry in fs::read_dir(path)? {
+    let Some(entries) = absent_is_none(fs::read_dir(path))? else { return Ok(()) };
+    for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             remove_tree(&entry.path())?;
@@ -109,7 +111,7 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
 }
 
 /// `None` where the thing is not there.
-pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -34,7 +34,7 @@ pub(crate) fn allocate(path: &Path, size: Bytes) -> io::Result<()> {
 }
 
 /// Lets the file system of an image that is not mounted grow to the image's size.
-pub(crate) fn fill(path: &Path) -> io::Result<()> {
+pub fn fill(path: &Path) -> io::Result<()> {
     // 1: errors were corrected, such as a count of free blocks after a crash.
     run("e2fsck", &["-f", "-p"], path, &[0, 1])?;
     run("resize2fs", &[], path, &[0])

@@ -16,4 +16,5 @@ pub mod ledger;
 
 pub use dir::{Ask, Capacity, DirBackend, Source};
 pub use error::StorageError;
+pub use image::fill as grow_file_system;
 pub use ledger::{Phase, Volume};

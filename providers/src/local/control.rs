@@ -38,7 +38,7 @@ pub(super) enum Ask {
     /// Unmount it there.
     Detach { id: Text, fitting: Fitting },
     /// Its image has grown: let loop device and file system follow.
-    Grow { id: Text },
+    Grow { id: Text, fitting: Fitting },
 }
 
 /// What the machine says over its lifeline.

@@ -56,6 +56,7 @@ pub(super) fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> 
         let text: Text = format!("{what}: {error}").into();
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ProviderError::NoCapacity(text),
+            io::ErrorKind::ResourceBusy => ProviderError::Conflict(text),
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => ProviderError::Transient(text),
             io::ErrorKind::PermissionDenied => ProviderError::Unauthorized(text),
             _ => ProviderError::Other(text),

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, Permissions},
-    io,
-    os::unix::fs::{PermissionsExt, chown, symlink},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink},
     path::Path,
 };
 
@@ -31,8 +31,9 @@ const EMPTY: [(&str, u32); 11] = [
     ("sys", 0o555),
     ("dev", 0o755),
 ];
-/// How deep folders of the system are made writable without root, where those of root are not.
-const OWN: [(&str, usize); 4] = [("etc", 8), ("var", 3), ("usr", 2), ("opt", 2)];
+/// How many levels of folders below these are made writable without root, where those of root are not. Each is one
+/// folder more to make and to remove, so it is only where people put things.
+const OWN: [(&str, usize); 4] = [("etc", 8), ("var", 1), ("usr/local", 2), ("opt", 1)];
 /// Keys of the computer's own SSH server.
 const KEYS: &str = "etc/ssh";
 
@@ -82,7 +83,8 @@ pub(super) fn make_root(dir: &Path, notes: &Notes) -> io::Result<()> {
         }
     }
     if notes.rootless {
-        for (name, depth) in OWN {
+        for (name, depth) in OWN.into_iter().filter(|(name, _)| Path::new("/").join(name).is_dir()) {
+            make_dir(&parts.upper.join(name), 0o755)?;
             own(&Path::new("/").join(name), &parts.upper.join(name), depth)?;
         }
     }
@@ -110,17 +112,24 @@ fn own(lower: &Path, upper: &Path, depth: usize) -> io::Result<()> {
     Ok(())
 }
 
+/// Without waiting for the disk: a machine is made anew when the computer stops before it is done.
+fn write(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)
+}
+
 fn write_etc(parts: &Parts, notes: &Notes) -> io::Result<()> {
     let etc = parts.upper.join("etc");
     let computer = |name: &str| fs::read_to_string(Path::new("/etc").join(name)).unwrap_or_default();
     let accounts = Accounts { passwd: computer("passwd"), group: computer("group"), shadow: computer("shadow") };
     let (accounts, login) = accounts.without_passwords().with_login(&notes.spec.user, notes.rootless);
-    write_whole(&etc.join("passwd"), 0o644, accounts.passwd.as_bytes())?;
-    write_whole(&etc.join("group"), 0o644, accounts.group.as_bytes())?;
-    write_whole(&etc.join("shadow"), 0o600, accounts.shadow.as_bytes())?;
-    write_whole(&etc.join("hostname"), 0o644, format!("{}\n", notes.hostname()).as_bytes())?;
+    write(&etc.join("passwd"), 0o644, accounts.passwd.as_bytes())?;
+    write(&etc.join("group"), 0o644, accounts.group.as_bytes())?;
+    write(&etc.join("shadow"), 0o600, accounts.shadow.as_bytes())?;
+    write(&etc.join("hostname"), 0o644, format!("{}\n", notes.hostname()).as_bytes())?;
     let hosts = accounts::hosts(&computer("hosts"), notes.ip, notes.hostname());
-    write_whole(&etc.join("hosts"), 0o644, hosts.as_bytes())?;
+    write(&etc.join("hosts"), 0o644, hosts.as_bytes())?;
     // Programs take it for the identity of a computer.
     write_whole(
         &etc.join("machine-id"),
@@ -128,7 +137,7 @@ fn write_etc(parts: &Parts, notes: &Notes) -> io::Result<()> {
         format!("{}\n", &blake3::hash(notes.id.as_bytes()).to_hex()[..32]).as_bytes(),
     )?;
     // Often a link into /run, which the machine has of its own.
-    write_whole(&etc.join("resolv.conf"), 0o644, computer("resolv.conf").as_bytes())?;
+    write(&etc.join("resolv.conf"), 0o644, computer("resolv.conf").as_bytes())?;
     hide_keys(parts)?;
     if !notes.rootless && login.uid != 0 {
         let home = parts.base.join(login.home.trim_start_matches('/'));
@@ -137,7 +146,7 @@ fn write_etc(parts: &Parts, notes: &Notes) -> io::Result<()> {
         if Path::new("/etc/sudoers.d").is_dir() {
             make_dir(&etc.join("sudoers.d"), 0o750)?;
             let line = format!("{} ALL=(ALL) NOPASSWD:ALL\n", notes.spec.user);
-            write_whole(&etc.join("sudoers.d/90-pool"), 0o440, line.as_bytes())?;
+            write(&etc.join("sudoers.d/90-pool"), 0o440, line.as_bytes())?;
         }
     }
     Ok(())
@@ -150,7 +159,7 @@ fn hide_keys(parts: &Parts) -> io::Result<()> {
         let text = name.to_string_lossy();
         if text.starts_with("ssh_host_") && text.ends_with("_key") {
             fs::create_dir_all(parts.upper.join(KEYS))?;
-            write_whole(&parts.upper.join(KEYS).join(&name), 0o600, b"")?;
+            write(&parts.upper.join(KEYS).join(&name), 0o600, b"")?;
         }
     }
     Ok(())

@@ -118,7 +118,10 @@ impl Volumes {
                 return Err(invalid(&change.field, "it cannot change while the volume stands"));
             }
         }
-        if volume.spec.attached.is_some() && volume.spec.attached != to.attached {
+        // Also when an attachment was cut off: nobody knows how far it came, and an image that may be mounted must not
+        // be grown as if it were not.
+        let cut_off = holder(&hosts.notes()?, &volume).is_none();
+        if volume.spec.attached.is_some() && (cut_off || volume.spec.attached != to.attached) {
             release(hosts, backend, &volume)?;
         }
         backend.note(id, to).map_err(refused)?;
@@ -138,10 +141,13 @@ impl Volumes {
             return backend.extend(&volume.id, size, None).map(drop).map_err(refused);
         };
         // With the machine's lock, so that it is neither turned on nor off meanwhile.
-        hosts.with(&machine, |dir, _| {
+        hosts.with(&machine, |dir, notes| {
+            let fitting = notes.volumes.get(&volume.id).cloned().unwrap_or_else(|| fitting_of(backend, volume, None));
+            let ask = Control::Grow { id: volume.id.clone(), fitting };
             let mut follow = || {
-                match power::ask(dir, &Control::Grow { id: volume.id.clone() }) {
+                match power::ask(dir, &ask) {
                     Ok(Answer::Ok) => Ok(()),
+                    Ok(busy @ Answer::Busy(_)) => Err(io::Error::new(io::ErrorKind::ResourceBusy, explain(busy))),
                     Ok(other) => Err(io::Error::other(explain(other))),
                     Err(error) => Err(error),
                 }
@@ -196,17 +202,17 @@ fn observed(volume: &Volume, holder: Option<&Notes>) -> Observed {
     }
 }
 
-fn fitting(backend: &DirBackend, volume: &Volume, at: &Attachment) -> Fitting {
+fn fitting_of(backend: &DirBackend, volume: &Volume, mount: Option<Text>) -> Fitting {
     let image = volume.spec.provisioning == Provisioning::Thick;
     let (Source::Dir(source) | Source::Image(source)) = backend.source(volume);
-    Fitting { source, image, mount: at.mount.clone() }
+    Fitting { source, image, mount }
 }
 
 fn attach(hosts: &Hosts, backend: &DirBackend, id: &str, at: &Attachment, host: &str) -> Result<(), ProviderError> {
     check_mount(at)?;
     hosts.with(host, |dir, mut notes| {
         let volume = backend.attach(id, at).map_err(refused)?;
-        let fitting = fitting(backend, &volume, at);
+        let fitting = fitting_of(backend, &volume, at.mount.clone());
         if notes.volumes.get(&volume.id) == Some(&fitting) {
             return Ok(());
         }
@@ -241,7 +247,8 @@ fn release(hosts: &Hosts, backend: &DirBackend, volume: &Volume) -> Result<(), P
             continue;
         }
         let done = hosts.with(&notes.id, |dir, mut notes| {
-            let fitting = notes.volumes.get(&volume.id).cloned().unwrap_or_else(|| fitting(backend, volume, at));
+            let fitting =
+                notes.volumes.get(&volume.id).cloned().unwrap_or_else(|| fitting_of(backend, volume, at.mount.clone()));
             change(dir, &Control::Detach { id: volume.id.clone(), fitting })?;
             notes.volumes.remove(&volume.id);
             write_notes(dir, &notes).map_err(failed("writing the machine's notes"))

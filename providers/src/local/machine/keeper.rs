@@ -132,21 +132,18 @@ impl Keeper {
 
     fn answer(&self, ask: Ask) -> Answer {
         let done = match ask {
-            Ask::Hello => Ok(()),
+            Ask::Hello => Ok(true),
             Ask::Off { gently } => {
                 self.off(gently);
-                Ok(())
+                Ok(true)
             }
-            Ask::Attach { id, fitting } => self.attach(&id, &fitting),
-            Ask::Detach { id, fitting } => match self.detach(&id, &fitting) {
-                Ok(true) => Ok(()),
-                Ok(false) => return Answer::Busy(format!("processes of the machine use volume {id}")),
-                Err(fault) => Err(fault),
-            },
-            Ask::Grow { id } => self.grow(&id),
+            Ask::Attach { id, fitting } => self.attach(&id, &fitting).map(|()| true),
+            Ask::Detach { id, fitting } => self.detach(&id, &fitting),
+            Ask::Grow { id, fitting } => self.grow(&id, &fitting),
         };
         match done {
-            Ok(()) => Answer::Ok,
+            Ok(true) => Answer::Ok,
+            Ok(false) => Answer::Busy("processes of the machine use the volume".into()),
             Err(fault) => Answer::Failed(fault.chain()),
         }
     }
@@ -251,15 +248,24 @@ impl Keeper {
         }
     }
 
-    fn grow(&self, id: &str) -> Result<(), Fault> {
-        let at = graft::image_mount(&self.dir, id);
-        let device = device_of(&at)?;
+    /// Lets a file system follow its image. `false`: it is in use and cannot grow in place.
+    fn grow(&self, id: &str, fitting: &Fitting) -> Result<bool, Fault> {
+        let device = device_of(&graft::image_mount(&self.dir, id))?;
         let mut losetup = Command::new("losetup");
         losetup.arg("--set-capacity").arg(&device);
         tool(losetup)?;
         let mut resize = Command::new("resize2fs");
         resize.arg(&device);
-        tool(resize)
+        let Err(fault) = tool(resize) else { return Ok(true) };
+        // The kernel lets only some roots do that, not those of many containers. Where nobody uses the volume just
+        // now, it can be taken out, grown, and put back.
+        log(&fault.chain());
+        if !self.detach(id, fitting)? {
+            return Ok(false);
+        }
+        let grown = pool_storage_tiers::grow_file_system(&fitting.source);
+        self.attach(id, fitting)?;
+        grown.doing(|| "growing the file system".into()).map(|()| true)
     }
 }
 

@@ -85,6 +85,10 @@ async fn heard(mut channel: russh::Channel<russh::client::Msg>) -> (String, Opti
     (out, status)
 }
 
+/// Shows the terminal, then waits to be interrupted.
+const TYPED: &str = "stty size; echo $TERM $0; \
+    sh -c \"trap 'exit 9' INT; echo slee''ping; while :; do sleep 0.05; done\"; exit $?\n";
+
 /// The client that everybody has.
 pub fn openssh(bench: &Bench) {
     if Command::new("ssh").arg("-V").output().is_err() {
@@ -131,18 +135,14 @@ pub fn openssh(bench: &Bench) {
             if step == 0 && out.contains("ready") {
                 step = 1;
                 channel.window_change(100, 40, 0, 0).await.expect("asked");
-                channel
-                    .data(&b"stty size; echo $TERM; echo $0; sleep 1000; echo inter''rupted\n"[..])
-                    .await
-                    .expect("typed");
+                channel.data(TYPED.as_bytes()).await.expect("typed");
             }
-            if step == 1 && out.contains("-bash") {
+            if step == 1 && out.contains("sleeping") {
                 step = 2;
                 channel.data(&b"\x03"[..]).await.expect("typed");
-                channel.data(&b"exit 9\n"[..]).await.expect("typed");
             }
         }
-        assert!(out.contains("40 100") && out.contains("xterm"), "{out}");
+        assert!(out.contains("40 100") && out.contains("xterm -bash"), "{out}");
         assert_eq!(status, Some(9), "{out}");
     });
     bench.delete(&provider, &host);
@@ -155,14 +155,23 @@ pub fn closed(bench: &Bench) {
     bench.runtime.block_on(async {
         let session = ssh::connect(&host, "root", &bench.key).await.expect("logged in");
         let mut channel = session.channel_open_session().await.expect("a channel");
-        channel.exec(true, "nohup sleep 7001 >/dev/null 2>&1 & echo up; sleep 7002; sleep 7003").await.expect("asked");
+        channel
+            .exec(
+                true,
+                "nohup sh -c 'touch /root/up; exec sleep 7001' >/dev/null 2>&1 & \
+            until [ -e /root/up ]; do sleep 0.01; done; echo up; sleep 7002; sleep 7003",
+            )
+            .await
+            .expect("asked");
         while let Some(word) = channel.wait().await {
             if matches!(word, ChannelMsg::Data { .. }) {
                 break;
             }
         }
     });
-    let left = "until ! grep -aqs 7002 /proc/[0-9]*/cmdline; do sleep 0.02; done; cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -ao 'sleep 700[0-9]'";
-    assert_eq!(bench.output(&host, left.replace("7002", "sleep.7002").as_str()), "sleep 7001", "what said nohup stays");
+    // The patterns do not match their own command lines.
+    let left = "until ! grep -aqs '700[2]' /proc/[0-9]*/cmdline; do sleep 0.02; done; \
+        cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -ao 'sleep 700[0-9]'";
+    assert_eq!(bench.output(&host, left), "sleep 7001", "what said nohup stays");
     bench.delete(&provider, &host);
 }

@@ -11,8 +11,6 @@ use pool_providers::{Act, Progress, Provider, ProviderError, Request, local::Loc
 
 use crate::bench::{Bench, loops, name};
 
-const BUSY: &str = "until [ -e /srv/data/open ]; do sleep 0.02; done";
-
 fn spec(size: Bytes, provisioning: Provisioning) -> VolumeSpec {
     VolumeSpec {
         tier: Name::new("mid").expect("a name"),
@@ -117,11 +115,12 @@ pub fn busy(bench: &Bench) {
     let thin = |attached| VolumeSpec { attached, ..spec(Bytes::mib(64), Provisioning::Thin) };
     let volume = all.done(Act::Create(Spec::Volume(thin(None))));
     all.done(all.update(&volume, thin(at("web-0")), Some(&a)));
-    bench.output(&a, &format!("nohup sh -c 'exec >/srv/data/open; sleep 7001' >/dev/null 2>&1 & {BUSY}"));
+    let hold = "nohup sh -c 'echo $$ > /root/pid; exec sleep 7001 > /srv/data/open' >/dev/null 2>&1 &";
+    bench.output(&a, &format!("{hold} until [ -e /srv/data/open ]; do sleep 0.02; done"));
     let refused = all.submit(all.update(&volume, thin(None), Some(&a)));
     assert!(matches!(refused, Err(ProviderError::Conflict(_))), "{refused:?}");
     assert_eq!(all.listed()[0].spec, Spec::Volume(thin(at("web-0"))), "still attached");
-    bench.output(&a, "kill $(grep -als 7001 /proc/[0-9]*/cmdline | cut -d/ -f3 | grep -v self) 2>/dev/null; until umount /srv/data 2>/dev/null || ! grep -als 7001 /proc/[0-9]*/cmdline | grep -qv self; do sleep 0.02; done");
+    bench.output(&a, "kill $(cat /root/pid); while [ -e /proc/$(cat /root/pid) ]; do sleep 0.02; done");
     all.done(all.update(&volume, thin(None), Some(&a)));
     assert_eq!(all.delete(&volume), Ok(Progress::Gone));
     bench.delete(&all.provider, &a);

@@ -85,7 +85,13 @@ fn provider(
         ProviderKind::Ssh => Arc::new(SshProvider::new(name.clone())),
         ProviderKind::Local => {
             let dir = places.local(name);
-            Arc::new(LocalProvider::open(name.clone(), dir, places.program.clone()).map_err(|e| other(&e))?)
+            let absolute = |spec: &BackendSpec| BackendSpec {
+                path: places.root.join(&*spec.path).to_string_lossy().into(),
+                capacity: spec.capacity,
+            };
+            let backends = backends.iter().map(|(name, spec)| (name.clone(), absolute(spec))).collect();
+            let open = LocalProvider::open(name, &dir, places.program.clone(), &backends);
+            Arc::new(open.map_err(|e| other(&e))?)
         }
     })
 }

@@ -74,8 +74,8 @@ impl LocalProvider {
     /// Opens the provider `name`, whose machines live below `dir`.
     ///
     /// `program` is the binary that machines are run by: it must call [`machine::main`] when its first argument is
-    /// [`machine::WORD`]. `declared` are the backends of the inventory, with absolute paths; the provider brings one of
-    /// its own, called `NAME/dir`.
+    /// [`machine::WORD`]. `declared` are the backends of the inventory; the provider brings one of its own,
+    /// called `NAME/dir`.
     pub fn open(name: &Name, dir: &Path, program: PathBuf, declared: &BTreeMap<Name, BackendSpec>) -> io::Result<Self> {
         let machines = std::path::absolute(dir)?.join("machines");
         files::make_private(&machines)?;
@@ -87,11 +87,7 @@ impl LocalProvider {
         let own = DirBackend::new(format!("{name}/dir").into(), dir.join("dir"), Capacity::HalfOfFree, thick);
         let mut backends = vec![own];
         for (name, spec) in declared {
-            let path = PathBuf::from(&*spec.path);
-            if !path.is_absolute() {
-                let text = format!("the path of backend {name} is not absolute: {}", spec.path);
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-            }
+            let path = std::path::absolute(&*spec.path)?;
             backends.push(DirBackend::new(name.as_str().into(), path, Capacity::Fixed(spec.capacity), thick));
         }
         let volumes = Volumes { via: dir.to_string_lossy().into(), backends };

@@ -86,12 +86,13 @@ impl LocalProvider {
         let thick = mode.features().contains(&Feature::EnforcedSize);
         let own = DirBackend::new(format!("{name}/dir").into(), dir.join("dir"), Capacity::HalfOfFree, thick);
         let mut backends = vec![own];
+        let mut hidden = vec![dir.to_owned()];
         for (name, spec) in declared {
             let path = std::path::absolute(&*spec.path)?;
+            hidden.push(path.clone());
             backends.push(DirBackend::new(name.as_str().into(), path, Capacity::Fixed(spec.capacity), thick));
         }
         let volumes = Volumes { via: dir.to_string_lossy().into(), backends };
-        let hidden = declared.values().map(|spec| PathBuf::from(&*spec.path)).chain([dir.to_owned()]).collect();
         Ok(Self(Arc::new(Inner { hosts: Hosts { dir: machines, program, mode, hidden }, volumes })))
     }
 

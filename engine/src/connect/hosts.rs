@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pool_bootstrap::{
     Link, keys,
     link::LinkError,
-    sim::{SimHost, SimLink},
+    sim::{SimHost, SimLink, forget},
     ssh::{self, Agent, Deadlines, Login, SshError, SshLink},
 };
 use pool_inventory::{
@@ -35,6 +35,9 @@ pub enum ReachError {
     /// A key cannot be used.
     #[error("the login key cannot be used: {0}")]
     Key(Text),
+    /// The jump host is not written as it must be.
+    #[error("{0}")]
+    Jump(Text),
     /// The host has no address yet.
     #[error("{0} has no address yet")]
     NoAddress(Text),
@@ -46,7 +49,7 @@ impl ReachError {
         match self {
             ReachError::Ssh(error) => error.is_unreachable(),
             ReachError::Sim(error) => error.is_unreachable(),
-            ReachError::Key(_) | ReachError::NoAddress(_) => false,
+            ReachError::Key(_) | ReachError::Jump(_) | ReachError::NoAddress(_) => false,
         }
     }
 
@@ -115,17 +118,28 @@ impl Hosts {
         })
     }
 
-    /// `[user@]host[:port]`, reached with the same key; its host key is checked as the host's own settings say.
+    /// The jump host: reached with the same key, its host key checked against the user's `known_hosts`, where OpenSSH
+    /// looks too.
     fn jump(&self, access: Option<&Access>, text: &str, user: &Text) -> Result<(Endpoint, Login), ReachError> {
-        let (name, rest) = text.split_once('@').map_or((user.clone(), text), |(name, rest)| (name.into(), rest));
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().unwrap_or(22)),
-            _ => (rest, 22),
-        };
-        let endpoint = Endpoint { host: host.trim_matches(['[', ']']).into(), port, host_keys: Vec::new() };
+        let (name, mut endpoint) = ssh::parse_jump(text).map_err(|e| ReachError::Jump(e.to_string().into()))?;
+        if let Some(home) = std::env::home_dir() {
+            endpoint.host_keys = ssh::known_hosts(&home.join(".ssh/known_hosts"), &endpoint.host, endpoint.port);
+        }
         let agent = if access.is_some_and(|access| access.agent) { Agent::Environment } else { Agent::No };
-        let trust = Trust::FirstContact;
-        Ok((endpoint, Login { user: name, key: self.key(access)?, agent, jump: None, trust }))
+        let trust = match access.map(|access| access.trust) {
+            Some(Trust::FirstContact) => Trust::FirstContact,
+            _ => Trust::Pinned,
+        };
+        let user = name.unwrap_or_else(|| user.clone());
+        Ok((endpoint, Login { user, key: self.key(access)?, agent, jump: None, trust }))
+    }
+
+    /// A new system is on a host, or the host is gone: what was on it counts no more.
+    pub fn forget(&self, row: &Recorded) {
+        if let Some(id) = row.id.as_ref().filter(|_| self.is_simulated(&row.provider)) {
+            // What is left behind is a file that no host will ever ask for again: ids are not used twice.
+            let _ = forget(&self.places.sim_hosts(&row.provider), id);
+        }
     }
 
     /// The private key: the one that the inventory names, none with an agent alone, else the inventory's own.

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use pool_inventory::{
-    Text, Token,
+    Token,
     object::{Observed, Recorded, Spec, Status},
 };
 use pool_planner::{

@@ -192,6 +192,7 @@ async fn rebuild(shared: &Shared, step: &Step, mut row: Recorded, to: &Spec) -> 
     row.bootstrapped = None;
     started(shared, step, 0, Some(row.clone())).await?;
     let seen = again(shared, step, &row, Act::Rebuild { id, to: Box::new(host.clone()) }).await?;
+    shared.hosts.forget(&row);
     row.spec = to.clone();
     take_endpoint(&mut row, seen.as_deref());
     Ok((endpoint_text(&row), Effect::Put(row)))
@@ -210,8 +211,10 @@ async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {
     let effect = || Effect::Remove(step.address.clone(), step.generation);
     let Some(id) = row.id.clone() else { return Ok((None, effect())) };
     match again(shared, step, &row, Act::Delete { id, kind: step.address.kind }).await {
-        Ok(_) => Ok((None, effect())),
-        Err(Ended::Absent) => Ok((None, effect())),
+        Ok(_) | Err(Ended::Absent) => {
+            shared.hosts.forget(&row);
+            Ok((None, effect()))
+        }
         Err(Ended::Failed(error)) => Err(error),
     }
 }

@@ -50,7 +50,13 @@ impl Context {
     where
         F: Future<Output = Result<T, CliError>>,
     {
-        self.block_on(async { work(self.open().await?).await })
+        self.block_on(async {
+            let environment = self.open().await?;
+            let closing = environment.closing();
+            let result = work(environment).await;
+            closing.close().await;
+            result
+        })
     }
 
     /// The flags, as the engine takes them.

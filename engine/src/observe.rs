@@ -1,6 +1,10 @@
 //! Observing: whole lists per provider and kind, page by page, all providers at once; never one call per object.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use pool_inventory::{Kind, Name, Text, market::Market, object::Observed};
 use pool_providers::{Page, Provider, ProviderError};
@@ -26,14 +30,19 @@ pub struct ProviderView {
     pub calls: u64,
 }
 
-/// Observes all providers at once; each answers for itself.
+/// Longest wait for a cloud whose lists lag behind.
+const MAX_LAG: Duration = Duration::from_secs(60);
+
+/// Observes all providers at once; each answers for itself. `recorded` are the ids that each is expected to list.
 pub async fn providers(
     providers: &BTreeMap<Name, Arc<dyn Provider>>,
+    mut recorded: BTreeMap<Name, HashSet<Text>>,
 ) -> BTreeMap<Name, Result<ProviderView, ProviderError>> {
     let mut tasks = tokio::task::JoinSet::new();
     for (name, provider) in providers {
         let (name, provider) = (name.clone(), provider.clone());
-        tasks.spawn(async move { (name, one(provider.as_ref()).await) });
+        let recorded = recorded.remove(&name).unwrap_or_default();
+        tasks.spawn(async move { (name, one(provider.as_ref(), &recorded).await) });
     }
     let mut views = BTreeMap::new();
     while let Some(done) = tasks.join_next().await {
@@ -45,9 +54,27 @@ pub async fn providers(
     views
 }
 
-async fn one(provider: &dyn Provider) -> Result<ProviderView, ProviderError> {
+async fn one(provider: &dyn Provider, recorded: &HashSet<Text>) -> Result<ProviderView, ProviderError> {
     let mut calls = 1;
     let market = patiently(|| provider.market()).await?;
+    let mut objects = list(provider, &mut calls).await?;
+    let capabilities = provider.capabilities();
+    let lag = capabilities.visibility_delay.duration().min(MAX_LAG);
+    // An object may be too new for the list. Absence counts only in a list that was asked for after the delay.
+    if capabilities.creates && !lag.is_zero() && !holds_all(&objects, recorded) {
+        tokio::time::sleep(lag).await;
+        objects = list(provider, &mut calls).await?;
+    }
+    Ok(ProviderView { objects, market, calls })
+}
+
+fn holds_all(objects: &[Observed], recorded: &HashSet<Text>) -> bool {
+    let listed: HashSet<&Text> = objects.iter().map(|object| &object.id).collect();
+    recorded.iter().all(|id| listed.contains(id))
+}
+
+/// All objects of a provider.
+async fn list(provider: &dyn Provider, calls: &mut u64) -> Result<Vec<Observed>, ProviderError> {
     let mut objects = Vec::new();
     let mut kinds = vec![Kind::Host, Kind::Volume];
     if provider.capabilities().features.contains(&pool_inventory::market::Feature::Networks) {
@@ -61,7 +88,7 @@ async fn one(provider: &dyn Provider) -> Result<ProviderView, ProviderError> {
                     format!("the list of {kind}s has more than {MAX_PAGES} pages").into(),
                 ));
             }
-            calls += 1;
+            *calls += 1;
             let Page { objects: more, next } = patiently(|| provider.list(kind, from.clone())).await?;
             objects.extend(more);
             match next {
@@ -70,7 +97,7 @@ async fn one(provider: &dyn Provider) -> Result<ProviderView, ProviderError> {
             }
         }
     }
-    Ok(ProviderView { objects, market, calls })
+    Ok(objects)
 }
 
 /// Asks again after passing errors, a few times.

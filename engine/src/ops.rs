@@ -9,7 +9,7 @@ mod status;
 mod types;
 
 pub use crate::connect::ReachError;
-pub use environment::{Environment, validate};
+pub use environment::{Closing, Environment, validate};
 pub use error::OpsError;
 pub use history::describe;
 pub(crate) use plan::chain;

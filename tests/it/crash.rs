@@ -52,7 +52,8 @@ fn pool_until(dir: &Path, arguments: &[&str], crash_at: u32) -> Output {
 }
 
 fn apply_yes(shape_arguments: &[&'static str]) -> Vec<&'static str> {
-    shape_arguments.iter().copied().chain(["--yes", "--observe", "providers"]).collect()
+    let observe = ["--observe", "providers"].iter().copied().filter(|_| shape_arguments == ["apply"]);
+    shape_arguments.iter().copied().chain(["--yes"]).chain(observe).collect()
 }
 
 /// Kills at point `at`. Gives whether the process was killed, or had ended before.

@@ -96,7 +96,7 @@ fn a_damaged_and_a_newer_state_are_left_as_they_are() {
 fn without_a_terminal_nothing_is_asked() {
     let dir = project(INVENTORY);
     let said = expect(dir.path(), &["apply"], 9);
-    assert!(said.contains("pool apply"), "it says what to run: {said}");
+    assert!(said.contains("apply it with: pool"), "it says what to run: {said}");
     assert_eq!(live(dir.path()), (0, 0));
 }
 

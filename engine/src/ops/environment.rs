@@ -24,8 +24,26 @@ pub struct Environment {
     pub(super) places: Places,
     pub(super) desired: Desired,
     pub(super) sources: BTreeMap<Text, Text>,
+    stores: Arc<Stores>,
+}
+
+/// The state, opened when it is first needed.
+#[derive(Default)]
+struct Stores {
     existing: OnceCell<Option<Store>>,
     created: OnceCell<Store>,
+}
+
+/// Closes the state of an environment that has been used up.
+pub struct Closing(Arc<Stores>);
+
+impl Closing {
+    /// Folds what was written into the one file, so that a copy of it is whole.
+    pub async fn close(self) {
+        for store in [self.0.existing.get().cloned().flatten(), self.0.created.get().cloned()].into_iter().flatten() {
+            store.close().await;
+        }
+    }
 }
 
 /// Reads and checks an inventory, and nothing else.
@@ -58,14 +76,12 @@ impl Environment {
         let (root, loaded) = read(&request)?;
         let places = Places::new(&root, &loaded.desired.environment, &request.program);
         let sources = digests(&root, &loaded.sources);
-        Ok(Self {
-            request,
-            places,
-            desired: loaded.desired,
-            sources,
-            existing: OnceCell::new(),
-            created: OnceCell::new(),
-        })
+        Ok(Self { request, places, desired: loaded.desired, sources, stores: Arc::default() })
+    }
+
+    /// To close the state once this environment has been used.
+    pub fn closing(&self) -> Closing {
+        Closing(self.stores.clone())
     }
 
     /// The folder of the inventory.
@@ -89,21 +105,21 @@ impl Environment {
 
     /// The state, if there is one.
     pub(super) async fn existing_store(&self) -> Result<Option<&Store>, OpsError> {
-        if let Some(store) = self.created.get() {
+        if let Some(store) = self.stores.created.get() {
             return Ok(Some(store));
         }
         let open =
             || async { Store::open_existing(self.options(), jiff::Timestamp::now()).await.map_err(OpsError::from) };
-        Ok(self.existing.get_or_try_init(open).await?.as_ref())
+        Ok(self.stores.existing.get_or_try_init(open).await?.as_ref())
     }
 
     /// The state; made if there is none.
     pub(super) async fn store(&self) -> Result<&Store, OpsError> {
-        if let Some(Some(store)) = self.existing.get() {
+        if let Some(Some(store)) = self.stores.existing.get() {
             return Ok(store);
         }
         let open = || async { Store::open(self.options(), jiff::Timestamp::now()).await.map_err(OpsError::from) };
-        self.created.get_or_try_init(open).await
+        self.stores.created.get_or_try_init(open).await
     }
 
     /// Rows and lineage; nothing and none without a state.

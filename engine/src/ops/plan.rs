@@ -1,6 +1,10 @@
 //! Planning: observe, plan, check, save.
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    time::Instant,
+};
 
 use pool_inventory::{
     Name, Text,
@@ -94,7 +98,7 @@ impl Environment {
             ..Basis::default()
         };
         if how.is_some() {
-            for (name, view) in observe::providers(&open).await {
+            for (name, view) in observe::providers(&open, ids(recorded)).await {
                 match view {
                     Ok(view) => {
                         basis.list_calls += view.calls;
@@ -147,6 +151,17 @@ impl Environment {
         }
         Ok(keys)
     }
+}
+
+/// The ids that each provider is expected to list.
+fn ids(recorded: &[Recorded]) -> BTreeMap<Name, HashSet<Text>> {
+    let mut ids: BTreeMap<Name, HashSet<Text>> = BTreeMap::new();
+    for row in recorded {
+        if let Some(id) = &row.id {
+            ids.entry(row.provider.clone()).or_default().insert(id.clone());
+        }
+    }
+    ids
 }
 
 fn matches_provider(pattern: &str, provider: &str) -> bool {

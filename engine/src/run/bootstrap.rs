@@ -25,7 +25,7 @@ use crate::{
 /// How long a new host may take until it answers SSH, after its provider said that it runs.
 const FIRST_ANSWER: Duration = Duration::from_secs(180);
 
-/// How long a host that was reached before may take.
+/// How long a host that was there before may take.
 const NEXT_ANSWER: Duration = Duration::from_secs(20);
 
 /// Does on a host what its pool asks for.
@@ -34,7 +34,7 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let Some(plan) = shared.plan.bootstraps.get(&pool) else {
         return Err(refused("the plan has no bootstrap for it").into());
     };
-    let fresh = row.bootstrapped.is_none();
+    let fresh = row.bootstrapped.is_none() && !row.adopted;
     // From here on the host may differ from what was recorded, until all is done.
     row.bootstrapped = None;
     started(shared, step, 0, Some(row.clone())).await?;

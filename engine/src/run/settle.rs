@@ -7,7 +7,7 @@ use std::{
 
 use pool_inventory::{
     Name, Token,
-    object::{Observed, Recorded},
+    object::{Observed, Recorded, Status},
 };
 use pool_providers::ProviderError;
 use pool_state::StateError;
@@ -25,15 +25,23 @@ pub enum Doubt {
     Since(Instant),
 }
 
-/// Looks a token up until its object is found or its absence is certain: the visibility delay has passed since the last
-/// possible send, and the look-up after that found nothing.
+/// Longest wait for an object that was found while it is still being made. One that takes longer is recorded as it is.
+const MAKING: Duration = Duration::from_secs(10 * 60);
+
+/// Looks a token up until its object is found and made, or its absence is certain: the visibility delay has passed since
+/// the last possible send, and the look-up after that found nothing.
 pub async fn look_up(account: &Account, token: &Token, doubt: Doubt) -> Result<Option<Observed>, ProviderError> {
     let Doubt::Since(last_send) = doubt;
     let certain = last_send + account.visibility_delay();
-    let mut tries = 0;
+    let (begun, mut tries) = (Instant::now(), 0);
+    let mut pause = Duration::from_millis(20);
     loop {
         let asked = Instant::now();
         match account.find(token).await {
+            Ok(Some(seen)) if seen.status == Status::Pending && begun.elapsed() < MAKING => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
             Ok(Some(seen)) => return Ok(Some(seen)),
             Ok(None) if asked >= certain => return Ok(None),
             Ok(None) => {

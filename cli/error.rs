@@ -127,6 +127,12 @@ impl CliError {
         self
     }
 
+    /// Adds the causes of an error whose own words are the message.
+    pub fn because(mut self, error: &dyn std::error::Error) -> Self {
+        self.sources(error);
+        self
+    }
+
     /// Adds what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
@@ -196,7 +202,9 @@ impl From<OpsError> for CliError {
     fn from(error: OpsError) -> Self {
         let mut shown = Self::new(ExitCode::from_number(error.exit_code()), error.to_string());
         shown.sources(&error);
-        shown.body.hint = error.hint();
+        // A message that names the command already needs no hint.
+        let said = |hint: &String| hint.rsplit(": ").next().is_some_and(|command| shown.body.message.contains(command));
+        shown.body.hint = error.hint().filter(|hint| !said(hint));
         match error {
             OpsError::Inventory { rendered, coloured, json } => {
                 shown.body.message = "the inventory has problems".to_owned();

@@ -26,7 +26,7 @@ struct Change {
 /// Rewrites what is not in its canonical form, or names it.
 pub fn run(cx: &Context, args: &Fmt) -> Outcome {
     let start = cx.flags.dir.clone().unwrap_or_else(|| PathBuf::from("."));
-    let root = files::find_root(&start).map_err(|error| OpsError::NoInventory(error.to_string().into()))?;
+    let root = files::find_root(&start).map_err(|error| missing(&error))?;
     let (changes, all) = changes(&root)?;
     if !args.check {
         for change in &changes {
@@ -45,6 +45,10 @@ pub fn run(cx: &Context, args: &Fmt) -> Outcome {
         (false, some) => format!("{} of {} rewritten\n", some, count(all, "file")),
     });
     Ok(code)
+}
+
+fn missing(error: &files::FilesError) -> CliError {
+    CliError::usage(error.to_string()).because(error)
 }
 
 /// What would change, and how many files there are; nothing is written when one of them cannot be read.

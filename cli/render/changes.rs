@@ -126,7 +126,10 @@ fn object_lines(address: &Address, steps: &[&Step], fresh: &BTreeSet<&Address>, 
         return vec![line];
     }
     let host_is_fresh = address.host_of_volume().is_some_and(|host| fresh.contains(&host));
-    steps.iter().filter_map(|step| part(step, host_is_fresh, counts)).collect()
+    // What is changed anyway is recorded anyway.
+    let changed = steps.iter().any(|step| matches!(step.action, Action::Update { .. }));
+    let told = steps.iter().filter(|step| !changed || !matches!(step.action, Action::Record { .. }));
+    told.filter_map(|step| part(step, host_is_fresh, counts)).collect()
 }
 
 /// The one line of an object that comes, goes, or comes anew.
@@ -219,6 +222,8 @@ fn reason_fields(reason: &Reason) -> &[FieldChange] {
 fn more(step: &Step) -> Vec<String> {
     let changes = match &step.action {
         Action::Update { from, to } | Action::Rebuild { from, to } => from.changes(to),
+        // Digests tell people nothing.
+        Action::Bootstrap { .. } => Vec::new(),
         _ => reason_fields(&step.reason).to_vec(),
     };
     let mut more: Vec<String> =

@@ -9,6 +9,8 @@ use pool_planner::{
     plan::{Declined, Group, Refusal, Why},
 };
 
+use serde::Serialize;
+
 use super::{
     changes::{Line, fold},
     style::{BOLD, DIM, WARN, paint},
@@ -29,20 +31,46 @@ pub struct Explained<'a> {
     /// What would not happen to it, and why.
     pub declined: Vec<&'a Declined>,
     /// The places that were looked at for it, or for its host.
-    pub group: Option<&'a Group>,
+    pub placement: Option<Placement<'a>>,
+}
+
+/// The places that were looked at, and by which plan.
+#[derive(Serialize)]
+pub struct Placement<'a> {
+    /// The plan.
+    pub plan: &'a str,
+    /// The run that carried it out; none: it is a fresh plan.
+    pub run: Option<&'a str>,
+    /// The group of the host.
+    pub group: &'a Group,
+    /// What all groups of its pool were refused.
+    pub refusals: &'a [Refusal],
+}
+
+impl<'a> Placement<'a> {
+    /// Where `saved` puts the host of `address`, if it puts it anywhere.
+    pub fn find(address: &Address, saved: &'a SavedPlan, run: Option<&'a str>) -> Option<Self> {
+        let host: Text = address.host_of_volume().map_or_else(|| address.name.clone(), |host| host.name);
+        let groups = &saved.plan.groups;
+        let group = groups.iter().find(|group| group.hosts.contains(&host))?;
+        // What all groups of a pool share stands in the first of them.
+        let first = groups.iter().find(|other| other.pool == group.pool && !other.refusals.is_empty());
+        let refusals =
+            if group.refusals.is_empty() { first.map_or(&[][..], |first| &first.refusals) } else { &group.refusals };
+        Some(Self { plan: &saved.id, run, group, refusals })
+    }
 }
 
 impl<'a> Explained<'a> {
     /// Gathers it.
     pub fn new(address: &'a Address, records: &'a [Recorded], saved: &'a SavedPlan) -> Self {
         let plan = &saved.plan;
-        let host: Text = address.host_of_volume().map_or_else(|| address.name.clone(), |host| host.name);
         Self {
             address,
             records: records.iter().filter(|record| record.address == *address).collect(),
             steps: plan.steps.iter().filter(|step| step.address == *address).collect(),
             declined: plan.declined.iter().filter(|declined| declined.address == *address).collect(),
-            group: plan.groups.iter().find(|group| group.hosts.contains(&host)),
+            placement: Placement::find(address, saved, None),
         }
     }
 
@@ -61,8 +89,8 @@ impl<'a> Explained<'a> {
             }),
         }
         self.what_happens(&mut text, saved, verbose);
-        if let Some(group) = self.group {
-            places(&mut text, group, &saved.plan.groups, verbose);
+        if let Some(placement) = &self.placement {
+            places(&mut text, placement, verbose);
         }
         let refusals: &[Refusal] = self.declined.iter().find_map(|d| no_backend(&d.why)).unwrap_or_default();
         list(&mut text, "Backends that were refused", refusals.iter().map(words::refusal), verbose);
@@ -93,14 +121,13 @@ fn no_backend(why: &Why) -> Option<&[Refusal]> {
     if let Why::NoBackend { refusals } = why { Some(refusals) } else { None }
 }
 
-fn places(text: &mut String, group: &Group, groups: &[Group], verbose: bool) {
+fn places(text: &mut String, placement: &Placement<'_>, verbose: bool) {
+    let group = placement.group;
+    if let Some(run) = placement.run {
+        let _ = writeln!(text, "  placed by run {run} (plan {})", placement.plan);
+    }
     list(text, "Places that fit, best first", group.candidates.iter().map(words::candidate), verbose);
-    // What all groups of a pool share stands in the first of them.
-    let of_pool = groups.iter().filter(|other| other.pool == group.pool);
-    let first = of_pool.into_iter().find(|other| !other.refusals.is_empty());
-    let refusals =
-        if group.refusals.is_empty() { first.map_or(&[][..], |first| &first.refusals) } else { &group.refusals };
-    list(text, "Places that were refused", refusals.iter().map(words::refusal), verbose);
+    list(text, "Places that were refused", placement.refusals.iter().map(words::refusal), verbose);
     let spare = group.alternatives.iter().filter_map(|spec| spec.host());
     let spare = spare.map(|host| format!("{}/{}", host.zone, host.offering).trim_start_matches('/').to_owned());
     list(text, "If the chosen place is sold out, in this order", spare, verbose);

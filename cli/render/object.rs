@@ -42,10 +42,7 @@ pub fn record(record: &Recorded) -> String {
     if !record.needs.is_empty() {
         rows.add("needs", record.needs.iter().map(Address::to_string).collect::<Vec<_>>().join(", "));
     }
-    rows.add(
-        "record",
-        format!("generation {}, serial {}, attempt {}", record.generation, record.serial, record.attempt),
-    );
+    rows.add("record", format!("generation {}, serial {}", record.generation, record.serial));
     format!("{}\n{}", paint(BOLD, &record.address.to_string()), rows.render())
 }
 

@@ -21,6 +21,21 @@ use super::{
 
 /// Failures shown in full at the end; the journal has all.
 const MOST_FAILURES: usize = 20;
+/// The order in which verbs are told.
+const VERBS: [&str; 12] = [
+    "create",
+    "adopt",
+    "rebuild",
+    "update",
+    "power-on",
+    "attach",
+    "detach",
+    "bootstrap",
+    "delete",
+    "release",
+    "forget",
+    "record",
+];
 /// Width of verbs: `bootstrap` is the longest.
 const VERB: usize = 9;
 
@@ -241,8 +256,10 @@ fn headline(summary: &RunSummary) -> String {
 }
 
 fn what_was_done(tally: &Tally, summary: &RunSummary) -> String {
-    let told = tally.done.iter().filter(|(verb, _)| &***verb != "gather");
-    let mut parts: Vec<String> = told.map(|(verb, number)| format!("{number} {}", past(verb))).collect();
+    let mut told: Vec<(&str, usize)> = tally.done.iter().map(|(verb, number)| (&**verb, *number)).collect();
+    told.retain(|(verb, _)| *verb != "gather");
+    told.sort_by_key(|(verb, _)| VERBS.iter().position(|known| known == verb));
+    let mut parts: Vec<String> = told.iter().map(|(verb, number)| format!("{number} {}", past(verb))).collect();
     if parts.is_empty() {
         parts.push("nothing was changed".to_owned());
     }

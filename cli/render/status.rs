@@ -138,12 +138,21 @@ pub fn history(runs: &[RunStatus], clock: &Clock) -> String {
     }
     let mut table = Table::new(&["run", "started", "took", ">exit", "outcome", "command"]);
     for run in runs {
-        let took = run.ended.map(|ended| span(ended.abs_diff(run.started) * 1000)).unwrap_or_default();
+        let took = run.ended.map(|ended| seconds(ended.abs_diff(run.started))).unwrap_or_default();
         let exit = run.exit_code.map(|code| code.to_string()).unwrap_or_default();
         let outcome = run.outcome.as_deref().map_or_else(|| paint(WARN, "not ended"), str::to_owned);
         table.row([run.id.to_string(), clock.full(run.started), took, exit, outcome, run.command.to_string()]);
     }
     table.render()
+}
+
+/// Times of runs are kept in whole seconds.
+fn seconds(seconds: u64) -> String {
+    match seconds {
+        0 => "< 1 s".to_owned(),
+        1..60 => format!("{seconds} s"),
+        _ => span(seconds * 1000),
+    }
 }
 
 /// One run, step by step.

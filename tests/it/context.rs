@@ -18,13 +18,16 @@ pub struct TestContext {
 }
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 9] = [
+const FILTERS: [(&str, &str); 12] = [
+    (r"10\.190\.\d+\.\d+:\d+", "[ADDRESS]"),
+    (r"AAAA[0-9A-Za-z+/]{40,}=*", "[KEY]"),
+    (r"(?m)^[0-9a-f]{12}\b", "[ID]"),
     (r"plan [0-9a-f]{6,}\b", "plan [ID]"),
     (r"apply [0-9a-f]{6,}\b", "apply [ID]"),
     (r"(run|history) [0-9a-f]{4,}\b", "$1 [ID]"),
     (r"until (\d{4}-\d\d-\d\d )?\d\d:\d\d", "until [TIME]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})?", "[TIME]"),
-    (r"observed (just now|\d+ s ago)", "observed [AGO]"),
+    (r"(just now|\d+ s ago)", "[AGO]"),
     (r"\b\d+(\.\d)? (ms|s)\b", "[SPAN]"),
     (r"[0-9a-f]{32}", "[HEX]"),
     (r"127\.\d+\.\d+\.\d+:\d+", "[LOOPBACK]"),

@@ -8,6 +8,8 @@ mod examples;
 mod existing_hosts;
 mod fmt;
 mod init;
+mod inventories;
+mod life;
 mod program;
 mod refusals;
 mod terminal;

@@ -58,7 +58,7 @@ fn read(request: &OpenRequest) -> Result<(PathBuf, pool_inventory::Loaded), OpsE
         None => std::env::current_dir()
             .map_err(|e| OpsError::Other(format!("failed to find the working folder: {e}").into()))?,
     };
-    let root = pool_inventory::files::find_root(&start).map_err(|e| OpsError::NoInventory(e.to_string().into()))?;
+    let root = pool_inventory::files::find_root(&start).map_err(|e| OpsError::NoInventory(super::chain(&e).into()))?;
     let env = |name: &str| std::env::var(name).ok();
     match pool_inventory::load(&root, request.environment.as_deref(), &env) {
         Ok(loaded) => Ok((root, loaded)),

@@ -252,6 +252,10 @@ impl PartialOrd for Address {
 /// Compares two names so that runs of digits compare by value; equal only for equal names.
 pub fn natural(a: &str, b: &str) -> std::cmp::Ordering {
     let (mut x, mut y) = (a.as_bytes(), b.as_bytes());
+    // Names of one pool share most of their text: begin where they differ, or where the number there begins.
+    let same = x.iter().zip(y).take_while(|(p, q)| p == q).count();
+    let start = same - x[..same].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+    (x, y) = (&x[start..], &y[start..]);
     loop {
         match (x.first(), y.first()) {
             (None, None) => return a.cmp(b),

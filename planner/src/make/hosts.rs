@@ -63,7 +63,7 @@ impl<'a> Planner<'a> {
         let edit = self.states[pool][host].edit.take();
         let first = self.first(row, edit);
         let address = self.pools[pool].hosts[host].address.clone();
-        let leftovers = self.leftovers(&address);
+        let leftovers = self.leftovers(Some(row));
         let state = &mut self.states[pool][host];
         state.up.extend(first);
         if !state.power_on {
@@ -164,8 +164,7 @@ impl<'a> Planner<'a> {
             self.states[pool][host].fate = Fate::Nothing;
             return Ok(());
         };
-        let address = self.pools[pool].hosts[host].address.clone();
-        let mut needs = self.leftovers(&address);
+        let mut needs = self.leftovers(row);
         let mut generation = 1;
         if let Some(row) = row {
             let first = self.first(row, None);
@@ -193,8 +192,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         };
         let first = self.first(row, None);
-        let address = self.pools[pool].hosts[host].address.clone();
-        let mut needs = self.leftovers(&address);
+        let mut needs = self.leftovers(Some(row));
         let delete = self.delete_for(row, reason.clone(), &made.charges);
         self.drafts.needs(delete, first);
         needs.push(delete);

@@ -198,7 +198,7 @@ impl Planner<'_> {
         });
         state.up.extend(record);
         let generation = state.row.map_or(1, |row| self.world.rows[row].now.generation);
-        let leftovers = self.leftovers(address);
+        let leftovers = self.leftovers(state.row);
         match &state.fate {
             Fate::Change { to, reason, .. } => {
                 let Some(row) = state.row else { return };
@@ -310,7 +310,7 @@ impl Planner<'_> {
                 continue;
             }
             let record = self.first(row, None);
-            let leftovers = self.leftovers(&address);
+            let leftovers = self.leftovers(Some(row));
             let step = match &self.networks[&name].fate {
                 Fate::Forget(reason) => self.forget(row, reason.clone()),
                 Fate::Remove(reason) => self.delete(row, reason.clone()),

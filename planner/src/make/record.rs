@@ -1,7 +1,5 @@
 //! Steps that concern the record, and deletions.
 
-use std::ops::Range;
-
 use pool_inventory::{
     Address, Name,
     object::{Endpoint, FieldChange, Recorded, Spec},
@@ -155,13 +153,15 @@ impl Planner<'_> {
         id
     }
 
-    /// Deletes the older generations of an object, which a replacement that was cut off left behind.
-    pub(crate) fn leftovers(&mut self, address: &Address) -> Vec<DraftId> {
-        let rows = self.world.of(address);
-        let older: Range<usize> = rows.start..rows.end.saturating_sub(1).max(rows.start);
+    /// Deletes the generations of an object before its newest, which a replacement that was cut off left behind.
+    pub(crate) fn leftovers(&mut self, newest: Option<usize>) -> Vec<DraftId> {
         let mut out = Vec::new();
+        let Some(newest) = newest else { return out };
+        let same = |row: &usize| self.world.rows[*row].now.address == self.world.rows[newest].now.address;
+        let older: Vec<usize> = (0..newest).rev().take_while(same).collect();
         for row in older {
             let world = &self.world.rows[row];
+            let address = &world.now.address.clone();
             if world.unseen() {
                 self.decline(address, Why::ProviderUnseen);
                 continue;

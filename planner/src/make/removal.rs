@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pool_inventory::{
     Address,
-    desired::OnRemove,
+    desired::{OnRemove, PoolSpec, PoolVolume},
     object::{Recorded, Spec},
 };
 
@@ -32,7 +32,7 @@ impl Planner<'_> {
         let Some(row) = self.newest(pool, host) else { return };
         let address = self.pools[pool].hosts[host].address.clone();
         let first = self.first(row, None);
-        let mut needs = self.leftovers(&address);
+        let mut needs = self.leftovers(Some(row));
         needs.extend(first);
         for volume in self.volumes.get(&address.name).cloned().unwrap_or_default() {
             needs.extend(self.remove_volume(&volume, true));
@@ -99,7 +99,7 @@ impl Planner<'_> {
             self.drafts.needs(forget, first);
             return None;
         }
-        let leftovers = self.leftovers(&address);
+        let leftovers = self.leftovers(Some(row));
         let staying = self.stays(row);
         let mut last = None;
         if staying.is_none() || attached || self.world.rows[row].was.is_none() {
@@ -137,18 +137,21 @@ impl Planner<'_> {
         if self.protected_volume(now) {
             return Some(Why::Protected { by: "volume".into() });
         }
-        let keep = matches!(&now.spec, Spec::Volume(volume) if volume.on_remove == OnRemove::Keep);
-        (keep && !destroy).then_some(Why::Kept)
+        let recorded = now.spec.volume().map_or(OnRemove::Keep, |volume| volume.on_remove);
+        let on_remove = self.declared_volume(now).map_or(recorded, |(_, volume)| volume.on_remove);
+        (on_remove == OnRemove::Keep && !destroy).then_some(Why::Kept)
     }
 
     /// Whether a volume may not be deleted. Its declaration decides where there is one.
     pub(crate) fn protected_volume(&self, row: &Recorded) -> bool {
-        let pool = row.pool.as_ref().and_then(|pool| self.input.desired.pools.get(pool));
-        let volume = row.address.name.split_once('.').map(|(_, volume)| volume);
-        match pool.and_then(|pool| Some((pool, pool.volumes.get(volume?)?))) {
-            Some((pool, volume)) => pool.protected || volume.protected,
-            None => row.protected,
-        }
+        self.declared_volume(row).map_or(row.protected, |(pool, volume)| pool.protected || volume.protected)
+    }
+
+    /// The declaration of a volume, though its host may not be wished for any more.
+    fn declared_volume(&self, row: &Recorded) -> Option<(&PoolSpec, &PoolVolume)> {
+        let pool = self.input.desired.pools.get(row.pool.as_ref()?)?;
+        let (_, volume) = row.address.name.split_once('.')?;
+        Some((pool, pool.volumes.get(volume)?))
     }
 
     /// Unmounts and detaches a volume after `after`.

@@ -264,7 +264,7 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let leftovers = self.leftovers(&wish.address);
+        let leftovers = self.leftovers(Some(row));
         let mut last = self.first(row, todo.edit);
         if let Some((to, reason)) = todo.update {
             let from = self.edited(row, last);
@@ -358,7 +358,7 @@ impl<'a> Planner<'a> {
         }
         let set_aside = state.space.iter().find(|space| space.volume == *wish.name).cloned();
         let own = row.map_or_else(Charges::new, |row| self.ledger.of(&self.world.rows[row].now));
-        let mut needs = self.leftovers(&wish.address);
+        let mut needs = self.leftovers(row);
         needs.extend(after);
         let (space, charges) = match set_aside {
             Some(space) => {
@@ -483,7 +483,7 @@ impl<'a> Planner<'a> {
         };
         let world = &self.world.rows[row];
         let attached = super::removal::attached(&world.now, world.sight.there().map(|seen| &seen.spec));
-        let mut needs = self.leftovers(&wish.address);
+        let mut needs = self.leftovers(Some(row));
         let mut last = self.first(row, None);
         if attached {
             let detach = self.detach(row, reason.clone(), last);

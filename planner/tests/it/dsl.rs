@@ -8,7 +8,7 @@ use pool_inventory::{
     market::{Drift, HostSeen},
     object::{Endpoint, Spec, Status},
 };
-use pool_planner::{Plan, Scope, input::Brake, plan};
+use pool_planner::{Plan, Scope, check, input::Brake, plan};
 
 use crate::{
     render::render,
@@ -63,6 +63,9 @@ fn planned(world: &World, words: &[&str]) -> Result<Plan, pool_planner::PlanErro
     }
     let input = world.input(scope);
     let made = plan(&input)?;
+    let notes: Vec<String> = check(&made, &input).iter().map(ToString::to_string).collect();
+    assert!(notes.is_empty(), "the checker found:\n{}\n{}", notes.join("\n"), render(&made));
+    assert_eq!(made.to_bytes(), plan(&input)?.to_bytes());
     Ok(made)
 }
 

@@ -1,0 +1,111 @@
+//! Version, lineage, ids, and whether everything that steps refer to is in the plan.
+
+use std::collections::BTreeMap;
+
+use pool_inventory::{Kind, Text, object::Spec};
+
+use super::{Notes, Rule};
+use crate::{
+    input::PlanInput,
+    plan::{Action, MAX_ALTERNATIVES, MAX_CANDIDATES, PLAN_VERSION, Plan, Step, Why},
+};
+
+pub(super) fn check(plan: &Plan, input: &PlanInput, notes: &mut Notes) {
+    let mut wrong = |what: &str| notes.add(Rule::Envelope, None, None, format!("{what} is not that of the input"));
+    if plan.version != PLAN_VERSION {
+        wrong("the version");
+    }
+    if plan.lineage != input.lineage {
+        wrong("the lineage");
+    }
+    if plan.inventory != input.desired.inventory || plan.environment != input.desired.environment {
+        wrong("the inventory or environment");
+    }
+    if plan.scope != input.scope {
+        wrong("the scope");
+    }
+    let rows: BTreeMap<_, _> = input.recorded.iter().map(|row| ((&row.address, row.generation), row)).collect();
+    for (at, step) in plan.steps.iter().enumerate() {
+        ids(at, step, notes);
+        refers(plan, input, step, notes);
+        kinds(step, notes);
+        let recorded = rows.get(&(&step.address, step.generation)).and_then(|row| row.spec.volume());
+        let backend = spec(&step.action).and_then(Spec::volume).or(recorded).map(|volume| &volume.backend);
+        if let Some(backend) = backend
+            && let Some(declared) = input.desired.backends.get(&**backend)
+            && plan.backends.get(&**backend) != Some(declared)
+        {
+            notes.add(Rule::Envelope, Some(step.id), Some(&step.address), "its backend is not in the plan");
+        }
+    }
+    for group in &plan.groups {
+        if group.alternatives.len() > MAX_ALTERNATIVES || group.candidates.len() > MAX_CANDIDATES.max(group.hosts.len())
+        {
+            notes.add(Rule::Envelope, None, None, format!("a group of {} lists too much", group.pool));
+        }
+    }
+    for declined in &plan.declined {
+        if let Why::NoPlace { group } = &declined.why
+            && plan.groups.get(group.0 as usize).is_none_or(|group| !group.hosts.contains(&declined.address.name))
+        {
+            notes.add(Rule::Envelope, None, Some(&declined.address), "its group is not in the plan");
+        }
+    }
+}
+
+fn ids(at: usize, step: &Step, notes: &mut Notes) {
+    if step.id.0 as usize != at {
+        notes.add(Rule::Ids, Some(step.id), Some(&step.address), format!("it stands at position {at}"));
+    }
+    if step.needs.iter().any(|need| need.0 as usize >= at) {
+        notes.add(Rule::Ids, Some(step.id), Some(&step.address), "it needs itself or a later step");
+    }
+    if step.needs.windows(2).any(|pair| pair[0] >= pair[1]) {
+        notes.add(Rule::Ids, Some(step.id), Some(&step.address), "its needs are not sorted, or name a step twice");
+    }
+}
+
+fn refers(plan: &Plan, input: &PlanInput, step: &Step, notes: &mut Notes) {
+    let declared = input.desired.providers.get(&step.provider);
+    if declared.is_none() || plan.providers.get(&step.provider) != declared {
+        let detail = format!("provider {} is not in the plan as it is declared", step.provider);
+        notes.add(Rule::Envelope, Some(step.id), Some(&step.address), detail);
+    }
+    if let Action::Create { group: Some(group), .. } = &step.action {
+        let name: &Text = &step.address.name;
+        if plan.groups.get(group.0 as usize).is_none_or(|group| !group.hosts.contains(name)) {
+            notes.add(Rule::Envelope, Some(step.id), Some(&step.address), "its group does not hold it");
+        }
+    }
+}
+
+/// The spec that a step works towards.
+pub(super) fn spec(action: &Action) -> Option<&Spec> {
+    match action {
+        Action::Create { spec, .. } | Action::Adopt { spec, .. } => Some(spec),
+        Action::Update { to, .. } | Action::Rebuild { to, .. } | Action::Attach { to } | Action::Detach { to } => {
+            Some(to)
+        }
+        Action::Record { to } => Some(&to.spec),
+        _ => None,
+    }
+}
+
+/// Each action on the kinds of objects that it makes sense for.
+fn kinds(step: &Step, notes: &mut Notes) {
+    let kind = step.address.kind;
+    let fits = match &step.action {
+        Action::Adopt { .. } | Action::Rebuild { .. } | Action::PowerOn | Action::Bootstrap { .. } => {
+            kind == Kind::Host
+        }
+        Action::Attach { .. } | Action::Detach { .. } => kind == Kind::Volume,
+        Action::Gather => kind == Kind::Pool,
+        Action::Create { group, .. } => group.is_some() == (kind == Kind::Host),
+        _ => matches!(kind, Kind::Host | Kind::Volume | Kind::Network),
+    };
+    let spec = spec(&step.action).is_none_or(|spec| spec.kind() == kind);
+    if !fits || !spec {
+        let detail = format!("{} is nothing that can be done to it", step.action.verb());
+        notes.add(Rule::Envelope, Some(step.id), Some(&step.address), detail);
+    }
+}

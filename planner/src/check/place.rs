@@ -1,0 +1,250 @@
+//! Each new host and volume stands where it may.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pool_inventory::{
+    Address, Kind, Name,
+    desired::{PoolSpec, Provisioning},
+    market::{Feature, Offering},
+    names::wildcard,
+    object::{HostSpec, Spec, VolumeSpec},
+};
+
+use super::{Notes, Rule, facts::Facts};
+use crate::plan::{Action, NewRecord, Step};
+
+/// Seconds for which a stock-out is remembered.
+const REMEMBERED: i64 = 600;
+
+/// Offerings by provider and place.
+type Offers<'a> = BTreeMap<(&'a str, HostKey<'a>), &'a Offering>;
+
+pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
+    let mut offers: Offers<'_> = BTreeMap::new();
+    if facts.plan.steps.iter().any(|step| key(step).is_some()) {
+        for (provider, market) in &facts.input.markets {
+            for o in &market.offerings {
+                offers.insert((provider.as_str(), (&*o.region, &*o.zone, &*o.name)), o);
+            }
+        }
+    }
+    let mut taken: BTreeMap<(&Name, &HostKey<'_>), u32> = BTreeMap::new();
+    let keys: Vec<(&Step, HostKey<'_>)> = facts.plan.steps.iter().filter_map(key).collect();
+    for (step, key) in &keys {
+        *taken.entry((&step.provider, key)).or_default() += 1;
+    }
+    for ((provider, key), count) in taken {
+        let stock = offers.get(&(provider.as_str(), *key)).and_then(|offer| offer.stock);
+        if stock.is_some_and(|stock| stock < count) {
+            let detail = format!("{count} hosts at {provider}/{}/{}, where fewer are left", key.1, key.2);
+            notes.add(Rule::Place, None, None, detail);
+        }
+    }
+    for step in &facts.plan.steps {
+        match &step.action {
+            Action::Create { spec: Spec::Host(host), record, .. } => {
+                if let Some(detail) = host_misplaced(facts, &offers, step, host, record) {
+                    notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
+                }
+                followed(facts, step, host, notes);
+                alternatives(facts, &offers, step, host, notes);
+            }
+            Action::Adopt { .. } if !facts.adopts(&step.provider) => {
+                notes.add(Rule::Place, Some(step.id), Some(&step.address), "its provider adopts no hosts");
+            }
+            Action::Create { spec: Spec::Volume(volume), record, .. } => {
+                if let Some(detail) = volume_misplaced(facts, step, volume, record) {
+                    notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
+                }
+            }
+            Action::Create { spec: Spec::Network(_), .. } => {
+                let declared = facts.input.desired.networks.get(&*step.address.name);
+                if !declared.is_some_and(|network| network.on.contains(&step.provider)) {
+                    notes.add(Rule::Place, Some(step.id), Some(&step.address), "it is not declared there");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+type HostKey<'a> = (&'a str, &'a str, &'a str);
+
+fn key(step: &Step) -> Option<(&Step, HostKey<'_>)> {
+    match &step.action {
+        Action::Create { spec: Spec::Host(host), .. } => Some((step, (&*host.region, &*host.zone, &*host.offering))),
+        _ => None,
+    }
+}
+
+fn host_misplaced(
+    facts: &Facts<'_>,
+    offers: &Offers<'_>,
+    step: &Step,
+    host: &HostSpec,
+    record: &NewRecord,
+) -> Option<String> {
+    let desired = &facts.input.desired;
+    let Some(pool) = record.pool.as_ref().and_then(|pool| desired.pools.get(pool)) else {
+        return Some("no pool asks for it".into());
+    };
+    if facts.adopts(&step.provider) {
+        return Some("its provider makes no hosts".into());
+    }
+    spot_unfit(facts, offers, &step.provider, host, pool).or_else(|| {
+        let labels = host.tags != pool.labels || record.tenant != pool.tenant || record.protected != pool.protected;
+        let needs: Vec<Address> = pool.network.iter().map(|network| Address::network(network)).collect();
+        (labels || record.needs != needs).then(|| "its record is not what its pool declares".into())
+    })
+}
+
+/// Why a host of a pool may not stand there.
+fn spot_unfit(
+    facts: &Facts<'_>,
+    offers: &Offers<'_>,
+    provider: &Name,
+    host: &HostSpec,
+    pool: &PoolSpec,
+) -> Option<String> {
+    let (input, desired) = (facts.input, &facts.input.desired);
+    let Some(market) = input.markets.get(provider) else { return Some("its provider has no market".into()) };
+    let spot: HostKey<'_> = (&host.region, &host.zone, &host.offering);
+    let Some(offered) = offers.get(&(provider.as_str(), spot)) else { return Some("it is not on offer".into()) };
+    let enough = |has: &pool_inventory::desired::Size, wants: &pool_inventory::desired::Size| {
+        has.vcpus >= wants.vcpus && has.memory >= wants.memory && has.disk >= wants.disk
+    };
+    if !enough(&offered.size, &host.size) || !offered.elastic && offered.size != host.size {
+        return Some("its size is not that of its offering".into());
+    }
+    if pool.size.as_ref().is_some_and(|wanted| !enough(&host.size, wanted)) {
+        return Some("it is smaller than its pool asks for".into());
+    }
+    let image = pool.image.as_ref().and_then(|image| desired.images.get(image)?.get(provider));
+    if image != Some(&host.image) || !market.images.contains(&host.image) {
+        return Some("its image is not the declared one, or not on offer".into());
+    }
+    let allows = |pattern: &str| {
+        let place = [provider.as_str(), &host.region, &host.zone];
+        pattern.split('/').zip(place).all(|(part, text)| wildcard(part, text))
+    };
+    if !pool.place.on.is_empty() && !pool.place.on.iter().any(|pattern| allows(&pattern.0)) {
+        return Some("its place is not in place.on".into());
+    }
+    if pool.network != host.network {
+        return Some("its network is not the declared one".into());
+    }
+    if let Some(network) = &pool.network
+        && !desired.networks.get(network).is_some_and(|n| n.on.contains(provider))
+    {
+        return Some("its network is not at its provider".into());
+    }
+    let there = input.capabilities.get(provider).map(|c| &c.features);
+    if let Some(feature) = wanted(pool).into_iter().find(|f| !there.is_some_and(|t| t.contains(f))) {
+        return Some(format!("its provider cannot do {}", feature.describe()));
+    }
+    let out = input.stock_outs.get(&*format!("{provider}/{}/{}", host.zone, host.offering));
+    if offered.stock == Some(0) || out.is_some_and(|at| input.now.saturating_sub(*at) < REMEMBERED) {
+        return Some("it is sold out there".into());
+    }
+    None
+}
+
+/// Features that a pool needs, read off its declaration.
+fn wanted(pool: &PoolSpec) -> BTreeSet<Feature> {
+    let mut out = BTreeSet::new();
+    let spec = &pool.bootstrap;
+    let mut need = |feature, needed: bool| out.extend(needed.then_some(feature));
+    need(Feature::Packages, !spec.packages.is_empty());
+    need(Feature::Users, !spec.users.is_empty());
+    need(Feature::Services, !spec.services.is_empty());
+    need(Feature::Sysctl, !spec.sysctl.is_empty());
+    need(Feature::Networks, pool.network.is_some());
+    let files = spec.files.values().map(|f| f.owner.is_some() || f.group.is_some());
+    let directories = spec.directories.values().map(|d| d.owner.is_some() || d.group.is_some());
+    need(Feature::Owners, files.chain(directories).any(|owned| owned));
+    out
+}
+
+/// A new host stands where those of its volumes are that stay.
+fn followed(facts: &Facts<'_>, step: &Step, host: &HostSpec, notes: &mut Notes) {
+    let pool = match &step.action {
+        Action::Create { record, .. } => record.pool.as_ref().and_then(|pool| facts.input.desired.pools.get(pool)),
+        _ => None,
+    };
+    for name in pool.into_iter().flat_map(|pool| pool.volumes.keys()) {
+        let address = Address::volume(&step.address.name, name);
+        let Some((generation, row)) = facts.newest(&address) else { continue };
+        let stays = row.id.is_some() && !facts.gone(row) && facts.remover(&address, generation).is_none();
+        let zone = row.spec.volume().map(|volume| &volume.zone);
+        if stays && (row.provider != step.provider || zone != Some(&host.zone)) {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("{address} is elsewhere"));
+        }
+    }
+}
+
+/// Each alternative of its group would do as well.
+fn alternatives(facts: &Facts<'_>, offers: &Offers<'_>, step: &Step, host: &HostSpec, notes: &mut Notes) {
+    let Action::Create { record, group: Some(group), .. } = &step.action else { return };
+    let group = &facts.plan.groups[group.0 as usize];
+    // Once per group is enough for what does not depend on the host.
+    let first = group.hosts.first() == Some(&step.address.name);
+    let Some(pool) = record.pool.as_ref().and_then(|pool| facts.input.desired.pools.get(pool)) else { return };
+    for spec in &group.alternatives {
+        let Spec::Host(other) = spec else {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is no host");
+            continue;
+        };
+        let unfit = if first { spot_unfit(facts, offers, &step.provider, other, pool) } else { None };
+        if let Some(detail) = unfit {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("alternative: {detail}"));
+        }
+        if !pool.volumes.is_empty() && (&other.region, &other.zone) != (&host.region, &host.zone) {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is not where its volumes are");
+        }
+    }
+}
+
+fn volume_misplaced(facts: &Facts<'_>, step: &Step, volume: &VolumeSpec, record: &NewRecord) -> Option<String> {
+    let desired = &facts.input.desired;
+    let pool = record.pool.as_ref().and_then(|pool| desired.pools.get(pool));
+    let name = step.address.name.split_once('.').map_or("", |(_, volume)| volume);
+    let Some((pool, declared)) = pool.and_then(|pool| Some((pool, pool.volumes.get(name)?))) else {
+        return Some("no pool asks for it".into());
+    };
+    let Some(tier) = desired.tiers.get(&volume.tier).filter(|_| volume.tier == declared.tier) else {
+        return Some("its tier is not the declared one".into());
+    };
+    if volume.size != declared.size
+        || volume.on_remove != declared.on_remove
+        || volume.provisioning != tier.provisioning
+    {
+        return Some("it is not what its pool declares".into());
+    }
+    if record.tenant != pool.tenant || record.protected != (pool.protected || declared.protected) {
+        return Some("its record is not what its pool declares".into());
+    }
+    let host = step.address.host_of_volume()?;
+    let made = facts.maker(&host).and_then(|maker| Some((&maker.provider, super::envelope::spec(&maker.action)?)));
+    let recorded = facts.newest(&host).map(|(_, row)| (&row.provider, &row.spec));
+    let Some((provider, host)) = made.or(recorded).and_then(|(provider, spec)| Some((provider, spec.host()?))) else {
+        return Some("its host is not there".into());
+    };
+    if *provider != step.provider || host.zone != volume.zone {
+        return Some("it is not where its host is".into());
+    }
+    let market = facts.input.markets.get(&step.provider);
+    let Some(offer) = market.and_then(|market| market.backends.iter().find(|b| b.name == volume.backend)) else {
+        return Some("its backend is not there".into());
+    };
+    let fits = tier.backends.iter().any(|pattern| wildcard(pattern, &offer.name))
+        && tier.media.is_none_or(|media| offer.media == Some(media))
+        && tier.min_iops.is_none_or(|iops| offer.iops.is_some_and(|has| has >= iops))
+        && offer.provisioning.contains(&tier.provisioning)
+        && (offer.zones.is_empty() || offer.zones.contains(&volume.zone));
+    let enforced = facts.input.capabilities.get(&step.provider);
+    let enforced = enforced.is_some_and(|c| c.features.contains(&Feature::EnforcedSize));
+    if !fits || tier.provisioning == Provisioning::Thick && !enforced {
+        return Some("its backend does not serve its tier".into());
+    }
+    (step.address.kind != Kind::Volume).then(|| "it is no volume".into())
+}

@@ -89,7 +89,7 @@ impl Notes {
             owner: Some(self.owner.clone()),
             status,
             spec: Spec::Host(self.spec.clone()),
-            endpoint: Some(Endpoint {
+            endpoint: running.then(|| Endpoint {
                 host: self.ip.to_string().into(),
                 port: self.port,
                 host_keys: vec![self.host_key.clone()],

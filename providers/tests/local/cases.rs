@@ -1,5 +1,6 @@
 //! What a user of local machines would miss.
 
+mod conformance;
 mod crashes;
 mod isolation;
 mod logins;
@@ -22,6 +23,7 @@ pub const ALL: &[Case] = &[
     ("a_rebuilt_machine_is_new_at_the_same_address", For::All, rebuild),
     ("keys_and_tags_change_while_it_runs", For::All, update),
     ("many_machines_at_once", For::All, many),
+    ("the_conformance_suite_holds", For::All, conformance::suite),
     ("what_makes_no_sense_is_refused", For::All, refusals),
     ("the_market_shows_this_computer", For::All, market),
     ("root_has_packages_users_and_owners", For::Root, with_root),
@@ -75,8 +77,9 @@ fn power(bench: &Bench) {
     bench.output(&host, "until [ -e /root/up ]; do sleep 0.05; done");
     let power = |on| bench.done(&provider, "web-0", Act::Power { id: host.id.clone(), on });
     let off = power(false);
-    assert_eq!((off.status, off.endpoint.clone()), (Status::Stopped, host.endpoint.clone()));
-    assert!(std::net::TcpStream::connect((&*host.endpoint.as_ref().expect("one").host, 22)).is_err());
+    assert_eq!((off.status, off.endpoint), (Status::Stopped, None), "an endpoint is where something answers");
+    let at = host.endpoint.as_ref().expect("one");
+    assert!(std::net::TcpStream::connect((&*at.host, at.port)).is_err());
     assert_eq!(power(false).status, Status::Stopped, "off already");
     assert_eq!(power(true), host, "the same key and address");
     assert_eq!(

@@ -5,11 +5,11 @@ use std::{
     io::{self, Read},
     os::fd::AsFd,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
     time::{Duration, Instant},
 };
 
-use pool_storage_tiers::files::{absent_is_none, is_locked, wait_unlocked};
+use pool_storage_tiers::files::{absent_is_none, is_locked, lock_file, wait_unlocked};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{
@@ -40,17 +40,32 @@ pub(super) fn start(program: &Path, dir: &Path, notes: &Notes) -> io::Result<()>
     command.arg("--").arg(program).args([WORD, "keeper"]).arg(dir);
     // Nothing of what we were started with is the machine's business: secrets stand in environments.
     command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    command.current_dir("/").stdin(Stdio::null()).stderr(log(dir)?);
+    // The lock goes from us to the machine without a gap: were we killed right now, whoever comes next would see
+    // either a machine or none, never one that is about to be.
+    let alive = lock_file(&dir.join(ALIVE), Duration::from_secs(2))?;
+    command.current_dir("/").stdin(alive).stderr(log(dir)?);
     let (ours, theirs) = io::pipe()?;
     let mut child = command.stdout(theirs).spawn()?;
     // It holds our pipe's other end.
     drop(command);
     let said = first_line(ours, BOOT);
     child.wait()?;
-    match said?.trim().split_once(' ').unwrap_or(("ready", "")) {
-        ("failed", why) => Err(io::Error::other(why.to_owned())),
-        _ => Ok(()),
+    match said {
+        Ok(line) => match line.trim().split_once(' ') {
+            Some(("failed", why)) => Err(io::Error::other(why.to_owned())),
+            _ => Ok(()),
+        },
+        // The log may be removed with the machine before anybody can read it.
+        Err(error) => Err(io::Error::new(error.kind(), format!("{error}; last in its log: {}", last_line(dir)))),
     }
+}
+
+/// The end of the log, in one line.
+fn last_line(dir: &Path) -> String {
+    let text = fs::read(dir.join("log")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
+    last.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 fn log(dir: &Path) -> io::Result<File> {
@@ -67,14 +82,11 @@ fn first_line(mut pipe: io::PipeReader, patience: Duration) -> io::Result<String
         let left = until.saturating_duration_since(Instant::now());
         let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         if poll(&mut [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)], Some(&left))? == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the machine does not come up; its log says how far it is",
-            ));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the machine does not come up"));
         }
         let mut some = [0; 1024];
         match pipe.read(&mut some)? {
-            0 => return Err(io::Error::other("the machine ended at once; its log says why")),
+            0 => return Err(io::Error::other("the machine ended at once")),
             n => line.extend_from_slice(&some[..n]),
         }
         if let Some(end) = line.iter().position(|byte| *byte == b'\n') {

@@ -167,6 +167,18 @@ fn refusals(bench: &Bench) {
             assert!(matches!(answer, Err(ProviderError::NotFound(_))), "{id}: {answer:?}");
         }
     }
+    let none = "/nonexistent/pool".into();
+    let broken = pool_providers::local::LocalProvider::open(
+        &crate::bench::name("here"),
+        &bench.dir,
+        none,
+        &std::collections::BTreeMap::new(),
+    );
+    let answer = bench.submit(&broken.expect("opened"), request("web-0", Act::Create(Spec::Host(bench.spec()))));
+    let Err(ProviderError::Other(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("/nonexistent/pool"), "what the log said: {why}");
+    assert_eq!(bench.runtime.block_on(provider.find(&owner("web-0").token)), Ok(None), "an error leaves nothing");
+
     let odd = Owner { token: Token("../../odd token".into()), ..owner("web-0") };
     let made = bench.submit(
         &provider,

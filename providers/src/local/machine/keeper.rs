@@ -3,15 +3,15 @@
 use std::{
     fs,
     io::{self, BufReader},
-    os::unix::net::UnixStream,
+    os::{fd::AsFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use pool_storage_tiers::files;
 use rustix::{
+    fs::{FlockOperation, flock},
     io::Errno,
     process::{Pid, Signal, kill_process},
 };
@@ -71,9 +71,9 @@ fn report(line: &str) {
 }
 
 fn start(dir: &Path) -> Result<(Arc<Keeper>, Child, fs::File), Fault> {
-    // A checker holds this lock for a moment only; another keeper holds it for good.
-    let alive = files::lock_file(&dir.join(ALIVE), Duration::from_secs(2))
-        .doing(|| "taking the machine's lock (does it run already?)".into())?;
+    // Whoever started us holds the lock and gave it to us as our standard input.
+    let alive = io::stdin().as_fd().try_clone_to_owned().map(fs::File::from).doing(|| "taking the lock".into())?;
+    flock(&alive, FlockOperation::NonBlockingLockExclusive).doing(|| "taking the lock".into())?;
     let notes: Notes = fs::read(dir.join(NOTES))
         .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
         .doing(|| "reading the notes".into())?;

@@ -63,14 +63,14 @@ pub fn keeper(bench: &Bench) {
 /// `pool` is killed while it makes a machine.
 pub fn creation(bench: &Bench) {
     let public = bench.key.public();
-    for round in 0..24_u64 {
+    for round in 0..32_u64 {
         let mut child = Command::new(std::env::current_exe().expect("own path"))
             .args([CREATE, &bench.dir.to_string_lossy(), &public])
             .stdout(Stdio::null())
             .spawn()
             .expect("started");
         // From before the first file to after the last answer, evenly.
-        std::thread::sleep(Duration::from_millis(round * 8));
+        std::thread::sleep(Duration::from_millis(round * 3));
         kill(child.id().try_into().expect("a pid"));
         child.wait().expect("ended");
 

@@ -66,6 +66,8 @@ pub fn creation(bench: &Bench) {
     for round in 0..32_u64 {
         let mut child = Command::new(std::env::current_exe().expect("own path"))
             .args([CREATE, &bench.dir.to_string_lossy(), &public])
+            // What it would clean up itself, were it not killed.
+            .env("TMPDIR", bench.dir.parent().expect("a parent"))
             .stdout(Stdio::null())
             .spawn()
             .expect("started");

@@ -73,12 +73,13 @@ SetEnv HOME={home}/home
             server.wait()
 
 
-def content(name, size, host):
-    text, line = f"# managed\nhost = {host}\nrole = worker\n", 0
+def content(size, host):
+    """About `size` bytes that mention the host in each line; the same lines for each host."""
+    text, line = "# managed\nhost = @HOST@\nrole = worker\n", 0
     while len(text) < size:
-        text += f"key_{line:03d} = value-{line:03d}-of-{host}\n"
+        text += f"key_{line:03d} = value-{line:03d}-of-@HOST@\n"
         line += 1
-    return text
+    return text.replace("@HOST@", host)
 
 
 def inventory(fleet, work, result):
@@ -86,7 +87,7 @@ def inventory(fleet, work, result):
     templates = work / "templates"
     templates.mkdir(parents=True)
     for name, size in FILES.items():
-        (templates / name).write_text(content(name, size, "@").replace("@", "{{ self.pool }}"))
+        (templates / name).write_text(content(size, "{{ self.pool }}"))
     text = f"""version: 1
 name: boot
 providers:
@@ -118,7 +119,7 @@ def script(fleet, name, result):
     etc = f"{result}/{name}/etc"
     lines = ["set -e", "umask 022", "uname -srm; cat /etc/os-release; nproc; head -3 /proc/meminfo; hostname", f"mkdir -p -m 755 {etc}"]
     for file, size in FILES.items():
-        lines += [f"cat >{etc}/{file}.new <<'END'", content(file, size, name).rstrip("\n"), "END"]
+        lines += [f"cat >{etc}/{file}.new <<'END'", content(size, name).rstrip("\n"), "END"]
         lines += [f"if cmp -s {etc}/{file}.new {etc}/{file}; then rm {etc}/{file}.new; else chmod 644 {etc}/{file}.new; mv {etc}/{file}.new {etc}/{file}; fi"]
     lines += [f"chown 0:0 {etc}/users.conf; chmod 644 {etc}/users.conf"]
     lines += [f"grep -qxF '* soft nofile 65536' {etc}/limits 2>/dev/null || echo '* soft nofile 65536' >>{etc}/limits"]

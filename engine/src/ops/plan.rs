@@ -55,6 +55,14 @@ impl Environment {
             ),
         };
         let mut plan = pool_planner::plan(&input).map_err(|e| OpsError::Refused(chain(&e).into()))?;
+        if let [first, rest @ ..] = pool_planner::check(&plan, &input).as_slice() {
+            let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+            let text = format!(
+                "the plan does not pass its own check: {}{more}; this is a bug in pool, nothing was changed",
+                first.detail
+            );
+            return Err(OpsError::Other(text.into()));
+        }
         plan.declined.sort_by(|a, b| a.address.cmp(&b.address));
         let basis = Basis { serial: store.serial().await?, ..view.basis };
         let saved = seal(plan, basis, input.now, self.desired.policy.plan_ttl.0 as i64 / 1000);

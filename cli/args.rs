@@ -328,7 +328,7 @@ pub enum StateCommand {
         /// The export; `-` reads standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// Take it although it is older than what is recorded
+        /// Take it although it is older than what is recorded, or of another state
         #[arg(long, env = "POOL_FORCE", value_parser = FalseyValueParser::new())]
         force: bool,
     },

@@ -227,7 +227,15 @@ fn no_changes(saved: &SavedPlan) -> String {
             format!("{} as declared, as far as was seen; {silent} did not answer.", is_are(plan.unchanged))
         }
     };
+    let rest = match (plan.scope.destroy, plan.declined.len()) {
+        (true, stay @ 1..) => format!("Nothing can be destroyed: {} for the reasons above.", stays(stay)),
+        _ => rest,
+    };
     format!("{} {rest}\n", paint(BOLD, "No changes."))
+}
+
+fn stays(objects: usize) -> String {
+    if objects == 1 { "1 object stays".to_owned() } else { format!("{objects} objects stay") }
 }
 
 fn is_are(objects: usize) -> String {

@@ -7,12 +7,12 @@ use std::{
 };
 
 use pool_inventory::{
-    Name, Text,
+    Address, Kind, Name, Text,
     desired::ProviderKind,
     market::{HostSeen, Seen},
     object::Recorded,
 };
-use pool_planner::{Plan, PlanInput};
+use pool_planner::{Plan, PlanInput, Scope};
 use pool_providers::ProviderError;
 use pool_state::NewPlan;
 
@@ -64,6 +64,7 @@ impl Environment {
             return Err(OpsError::Other(text.into()));
         }
         plan.declined.sort_by(|a, b| a.address.cmp(&b.address));
+        refuse_unknown(&plan, &input)?;
         let basis = Basis { serial: store.serial().await?, ..view.basis };
         let saved = seal(plan, basis, input.now, self.desired.policy.plan_ttl.0 as i64 / 1000);
         let row = NewPlan {
@@ -158,6 +159,35 @@ impl Environment {
             keys.insert(pool.clone(), ways.public_key(access)?);
         }
         Ok(keys)
+    }
+}
+
+/// A mistyped address must not pass for "nothing to do": what is named is declared, recorded or spoken of by the plan.
+fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
+    let Scope { targets, excludes, replace, .. } = &input.scope;
+    if targets.is_empty() && excludes.is_empty() && replace.is_empty() {
+        return Ok(());
+    }
+    let declared = |address: &Address| match address.kind {
+        Kind::Pool => input.desired.pools.keys().any(|name| name.as_str() == &*address.name),
+        Kind::Tenant => input.desired.tenants.keys().any(|name| name.as_str() == &*address.name),
+        Kind::Network => input.desired.networks.keys().any(|name| name.as_str() == &*address.name),
+        Kind::Host | Kind::Volume => false,
+    };
+    let objects: HashSet<&Address> = (input.recorded.iter().map(|row| &row.address))
+        .chain(plan.steps.iter().map(|step| &step.address))
+        .chain(plan.declined.iter().map(|declined| &declined.address))
+        .collect();
+    let pools: HashSet<&str> = input.recorded.iter().filter_map(|row| Some(row.pool.as_ref()?.as_str())).collect();
+    let recorded = |address: &Address| address.kind == Kind::Pool && pools.contains(&*address.name);
+    let known = |address: &Address| {
+        let host = address.host_of_volume();
+        let object = |address: &Address| objects.contains(address);
+        declared(address) || recorded(address) || object(address) || host.as_ref().is_some_and(object)
+    };
+    match targets.iter().chain(excludes).chain(replace).find(|address| !known(address)) {
+        Some(address) => Err(OpsError::NotFound(format!("{address} is neither declared nor recorded").into())),
+        None => Ok(()),
     }
 }
 

@@ -142,7 +142,12 @@ async fn act(shared: &Shared, step: &Step) -> Done {
     }
     let row = row.ok_or_else(|| gone(step))?;
     match &step.action {
-        Action::Update { to, .. } => update(shared, step, row, to, None).await,
+        Action::Update { to, .. } => {
+            // A volume that stays attached keeps its host.
+            let host =
+                to.volume().and_then(|volume| volume.attached.as_ref()).and_then(|at| shared.records.newest(&at.host));
+            update(shared, step, row, to, host.and_then(|host| host.id)).await
+        }
         Action::Attach { to } => {
             let host =
                 to.volume().and_then(|volume| volume.attached.as_ref()).and_then(|at| shared.records.newest(&at.host));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anstream::{AutoStream, ColorChoice};
+use pool_inventory::Diagnostics;
 use serde::Serialize;
 use serde_json::json;
 
@@ -114,6 +115,13 @@ impl Ui {
         let mut stream = AutoStream::new(io::stderr().lock(), self.choice(&io::stderr()));
         // Nothing can be told about a standard error that is gone.
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+
+    /// What an inventory says that is allowed and probably not meant.
+    pub fn warnings(&self, warnings: &Diagnostics) {
+        if !warnings.is_empty() {
+            self.talk(&warnings.render_warnings(self.coloured_talk()));
+        }
     }
 
     /// One line of JSON in a stream of events.

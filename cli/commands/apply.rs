@@ -66,7 +66,7 @@ async fn plan_and_apply(
     on_failure: ops::OnFailure,
 ) -> Outcome {
     let destroy = request.scope.destroy;
-    let saved = make(env, request).await?;
+    let saved = make(cx, env, request).await?;
     plan_event(cx, &saved);
     let clock = Clock::system();
     let shown = plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() });

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
-use pool_engine::ops::{Environment, Observe, PlanRequest, SavedPlan};
+use pool_engine::ops::{self, Environment, Observe, PlanRequest, SavedPlan};
 use pool_planner::Scope;
 use serde_json::json;
 
@@ -15,13 +15,13 @@ use crate::{
         plan::{View, footer, plan},
         when::Clock,
     },
-    ui::to_json,
 };
 
 /// Plans, shows, saves.
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
-    let saved = cx.with_environment(async |env: Environment| make(&env, request(&args.scope, args.destroy)).await)?;
+    let saved =
+        cx.with_environment(async |env: Environment| make(cx, &env, request(&args.scope, args.destroy)).await)?;
     if let Some(path) = &args.out {
         write(path, &saved)?;
     }
@@ -36,8 +36,9 @@ pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     Ok(code)
 }
 
-/// Plans under the environment's rules.
-pub async fn make(env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
+/// Plans, after telling what in the inventory is probably not meant.
+pub async fn make(cx: &Context, env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
+    cx.ui.warnings(env.warnings());
     Ok(env.plan(request).await?)
 }
 
@@ -95,7 +96,8 @@ fn events(cx: &Context, saved: &SavedPlan, code: ExitCode) {
 
 /// Writes a plan file. It holds what files on hosts will contain, so that it is private.
 fn write(path: &Path, saved: &SavedPlan) -> Result<(), CliError> {
+    let bytes = ops::to_bytes(saved)?;
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| writeln!(file, "{}", to_json(saved)))
+    file.and_then(|mut file| file.write_all(&bytes))
         .map_err(|error| CliError::new(ExitCode::Failed, format!("cannot write {}", path.display())).cause(error))
 }

@@ -1,6 +1,6 @@
 //! `pool show`
 
-use pool_engine::ops::{Environment, SavedPlan};
+use pool_engine::ops::{self, Environment, SavedPlan};
 use pool_inventory::{Address, Kind, Name, object::Recorded};
 use serde_json::json;
 
@@ -28,8 +28,14 @@ pub fn run(cx: &Context, args: &Show) -> Outcome {
     }
 }
 
-/// A saved plan, by its id or its file.
+/// A saved plan, by its id or its file. A file stands for itself: it needs no inventory and no state.
 pub fn saved(cx: &Context, what: &str) -> Result<SavedPlan, CliError> {
+    let path = std::path::Path::new(what);
+    if path.is_file() {
+        let bytes = std::fs::read(path)
+            .map_err(|error| CliError::new(ExitCode::Failed, format!("cannot read {what}")).cause(error))?;
+        return Ok(ops::from_bytes(&bytes)?);
+    }
     cx.with_environment(async |env: Environment| Ok(env.saved_plan(what).await?))
 }
 

@@ -1,7 +1,10 @@
 //! `pool validate`
 
 use pool_engine::ops;
-use pool_inventory::desired::{Desired, Hosts};
+use pool_inventory::{
+    Loaded,
+    desired::{Desired, Hosts},
+};
 use serde_json::json;
 
 use crate::{
@@ -12,10 +15,12 @@ use crate::{
 
 /// Reads and checks the inventory, and nothing else.
 pub fn run(cx: &Context) -> Outcome {
-    let (root, desired) = ops::validate(&cx.open_request()?)?;
+    let (root, Loaded { desired, warnings, .. }) = ops::validate(&cx.open_request()?)?;
+    cx.ui.warnings(&warnings);
     let (pools, hosts) = (desired.pools.len(), hosts(&desired));
     let result = json!({
         "inventory": desired.inventory, "environment": desired.environment, "root": root, "pools": pools, "hosts": hosts,
+        "warnings": warnings.to_json(),
     });
     cx.ui.answer("validate", ExitCode::Done, &result, || {
         let size = format!("{}, {}", count(pools, "pool"), count(hosts, "host"));

@@ -574,3 +574,40 @@ fn graphs_are_printed_in_three_forms() {
     assert!(t.run("graph --format mermaid").contains("flowchart"));
     assert_eq!(t.json("graph --format json").1, 0);
 }
+
+#[test]
+fn ctrl_c_stops_a_run_that_the_next_apply_finishes() {
+    let t = TestContext::new();
+    t.file("pool.yaml", &SMALL.replace("type: sim,", "type: sim, clock: real, boot: 1s,"));
+    let mut terminal = Terminal::start(&t, "apply --yes");
+    terminal.wait_for("… host/web-0");
+    terminal.send("\x03");
+    terminal.wait_for("nothing new is started");
+    let (text, code) = terminal.end();
+    assert!(code == 130 && text.contains("Interrupted: ") && text.contains("Go on with: pool apply"), "{code} {text}");
+    assert!(t.run("apply --yes").starts_with("exit 0"));
+    assert!(t.run("plan --detailed-exitcode").starts_with("exit 0"));
+}
+
+#[test]
+fn variables_stand_for_flags() {
+    let t = small();
+    let run = |line: &str, vars: &[(&str, &str)]| {
+        crate::context::shown(&t.command(line).envs(vars.iter().copied()).output().expect("the program can be started"))
+    };
+    let output = run("plan", &[("POOL_TARGET", "host/web-0,volume/web-0.data"), ("POOL_DETAILED_EXITCODE", "true")]);
+    assert!(output.starts_with("exit 2") && output.contains("2 to add"), "{output}");
+    assert!(run("plan", &[("POOL_DETAILED_EXITCODE", "0")]).starts_with("exit 0"));
+    assert!(run("apply", &[("POOL_YES", "1"), ("POOL_QUIET", "1")]).starts_with("exit 0\n--- stdout\nDone: "));
+}
+
+#[test]
+fn a_plan_file_is_shown_without_its_inventory() {
+    let t = small();
+    t.run("plan -o p.plan");
+    let elsewhere = TestContext::new();
+    elsewhere.file("p.plan", &t.read("p.plan"));
+    let output = elsewhere.run("show p.plan");
+    assert!(output.starts_with("exit 0") && output.contains("+ host/web-0"), "{output}");
+    assert!(elsewhere.run("graph p.plan").contains("digraph"));
+}

@@ -12,5 +12,6 @@ mod inventories;
 mod life;
 mod program;
 mod refusals;
+mod sessions;
 mod terminal;
 mod words;

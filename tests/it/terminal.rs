@@ -64,6 +64,10 @@ impl Terminal {
     pub fn end(mut self) -> (String, i32) {
         let until = Instant::now() + PATIENCE;
         while self.read(until) {}
+        if Instant::now() >= until {
+            // Nothing is left behind by a test that fails.
+            let _ = self.child.kill();
+        }
         let status = self.child.wait().expect("it was started");
         (self.text(), status.code().unwrap_or(-1))
     }

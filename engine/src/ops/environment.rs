@@ -7,7 +7,7 @@ use std::{
 };
 
 use pool_inventory::{
-    Lineage, Name, Text,
+    Diagnostics, Lineage, Loaded, Name, Text,
     desired::{Desired, Hosts as PoolHosts},
     object::Recorded,
 };
@@ -24,6 +24,7 @@ pub struct Environment {
     pub(super) places: Places,
     pub(super) desired: Desired,
     pub(super) sources: BTreeMap<Text, Text>,
+    warnings: Diagnostics,
     stores: Arc<Stores>,
 }
 
@@ -47,12 +48,11 @@ impl Closing {
 }
 
 /// Reads and checks an inventory, and nothing else.
-pub fn validate(request: &OpenRequest) -> Result<(PathBuf, Desired), OpsError> {
-    let (root, loaded) = read(request)?;
-    Ok((root, loaded.desired))
+pub fn validate(request: &OpenRequest) -> Result<(PathBuf, Loaded), OpsError> {
+    read(request)
 }
 
-fn read(request: &OpenRequest) -> Result<(PathBuf, pool_inventory::Loaded), OpsError> {
+fn read(request: &OpenRequest) -> Result<(PathBuf, Loaded), OpsError> {
     let start = match &request.dir {
         Some(dir) => dir.clone(),
         None => std::env::current_dir()
@@ -76,12 +76,18 @@ impl Environment {
         let (root, loaded) = read(&request)?;
         let places = Places::new(&root, &loaded.desired.environment, &request.program);
         let sources = digests(&root, &loaded.sources);
-        Ok(Self { request, places, desired: loaded.desired, sources, stores: Arc::default() })
+        let Loaded { desired, warnings, .. } = loaded;
+        Ok(Self { request, places, desired, sources, warnings, stores: Arc::default() })
     }
 
     /// To close the state once this environment has been used.
     pub fn closing(&self) -> Closing {
         Closing(self.stores.clone())
+    }
+
+    /// What the inventory says that is allowed and probably not meant.
+    pub fn warnings(&self) -> &Diagnostics {
+        &self.warnings
     }
 
     /// The folder of the inventory.

@@ -283,8 +283,8 @@ fn map_ids(pid: Pid) -> Answer {
 /// Runs one of our own short processes; `false`: it said that a volume is busy.
 fn helper(words: &[&str]) -> Result<bool, Fault> {
     let what = || format!("running {}", words.join(" "));
-    let program = std::env::current_exe().doing(what)?;
-    let output = Command::new(program).arg(WORD).args(words).stdin(Stdio::null()).output().doing(what)?;
+    // The program that runs, even where a newer one has taken its place on disk.
+    let output = Command::new("/proc/self/exe").arg(WORD).args(words).stdin(Stdio::null()).output().doing(what)?;
     match output.status.code() {
         Some(0) => Ok(true),
         Some(graft::BUSY) => Ok(false),

@@ -61,13 +61,12 @@ fn reach(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
     if scope.excludes.contains(&step.address) {
         wrong("it is excluded");
     }
-    if !scope.targets.is_empty()
-        && scope.targets.iter().all(|t| t.kind == Kind::Volume)
-        && step.address.kind == Kind::Volume
-    {
+    // Hosts that templates mention are needed too; without templates it is plain what a targeted volume needs.
+    let plain = facts.input.desired.pools.values().all(|pool| pool.bootstrap.pools().is_empty());
+    let volumes = scope.targets.iter().all(|target| target.kind == Kind::Volume);
+    if plain && volumes && !scope.targets.is_empty() && step.address.kind == Kind::Volume {
         let host = step.address.host_of_volume();
-        let near = |target: &Address| *target == step.address || target.host_of_volume() == host;
-        if !scope.targets.iter().any(near) {
+        if !scope.targets.iter().any(|target| target.host_of_volume() == host) {
             wrong("it is not targeted");
         }
     }

@@ -200,7 +200,13 @@ fn emptied(facts: &Facts<'_>, notes: &mut Notes) {
             _ => continue,
         };
         let held = facts.steps.range((&holder, 0)..=(&holder, u32::MAX)).flat_map(|(_, steps)| steps.iter());
-        for removal in held.filter(|step| matches!(step.action, Action::Delete | Action::Release)) {
+        // A double of a host holds nothing: what is attached is attached to the newest, at its own provider.
+        let newest = facts.newest(&holder).map(|(generation, _)| generation);
+        let holds = |step: &&&Step| {
+            let real = address.kind == Kind::Host || newest == Some(step.generation) && step.provider == row.provider;
+            real && matches!(step.action, Action::Delete | Action::Release)
+        };
+        for removal in held.filter(holds) {
             let lets_go = |step: &&&Step| match address.kind {
                 Kind::Volume => matches!(step.action, Action::Detach { .. }),
                 _ => removes(&step.action),

@@ -12,9 +12,10 @@ use super::{
     Notes, Rule,
     facts::{Facts, makes, removes},
 };
-use crate::plan::{Action, Reason, Step, StepId};
+use crate::plan::{Action, Reason, Step, StepId, Why};
 
 /// Looked up often, so gathered once.
+#[derive(Default)]
 struct Index<'a> {
     told: BTreeSet<&'a Address>,
     /// Steps that make hosts, by pool.
@@ -22,12 +23,14 @@ struct Index<'a> {
     /// Recorded hosts with a number, by the name before it.
     numbered: BTreeMap<&'a str, usize>,
     attaches: BTreeMap<&'a Address, Vec<StepId>>,
+    /// Hosts that are recorded under the name before their `moved:`.
+    unmoved: BTreeSet<&'a Address>,
 }
 
 impl<'a> Index<'a> {
     fn new(facts: &'a Facts<'_>) -> Self {
         let told = facts.plan.declined.iter().map(|declined| &declined.address).collect();
-        let mut index = Self { told, makers: BTreeMap::new(), numbered: BTreeMap::new(), attaches: BTreeMap::new() };
+        let mut index = Self { told, ..Self::default() };
         for step in &facts.plan.steps {
             match &step.action {
                 Action::Create { record, .. } | Action::Adopt { record, .. } if step.address.kind == Kind::Host => {
@@ -41,16 +44,28 @@ impl<'a> Index<'a> {
                 _ => {}
             }
         }
+        index.count(facts);
+        index
+    }
+
+    fn count(&mut self, facts: &'a Facts<'_>) {
+        // A host whose rename could not be recorded now is there under its old name.
+        let waits = |why: &Why| matches!(why, Why::ProviderUnseen | Why::OutOfScope);
+        let moved = facts.plan.declined.iter().filter(|d| waits(&d.why) && !facts.input.desired.moved.is_empty());
+        let moved = moved.map(|declined| &declined.address).filter(|a| a.kind == Kind::Host);
+        self.unmoved.extend(moved.filter(|address| facts.newest(address).is_none() && facts.maker(address).is_none()));
         let mut last = None;
-        for (address, _) in facts.rows.keys().filter(|(address, _)| address.kind == Kind::Host) {
-            if last.replace(*address) != Some(*address)
+        for address in self.unmoved.iter().copied().chain(facts.rows.keys().map(|(address, _)| *address)) {
+            if address.kind != Kind::Host {
+                continue;
+            }
+            if last.replace(address) != Some(address)
                 && let Some((pool, _)) = address.name.rsplit_once('-')
                 && number(pool, &address.name).is_some()
             {
-                *index.numbered.entry(pool).or_default() += 1;
+                *self.numbered.entry(pool).or_default() += 1;
             }
         }
-        index
     }
 }
 
@@ -118,7 +133,7 @@ fn reads(facts: &Facts<'_>, notes: &mut Notes) {
 /// Names are stable, numbers are the lowest free ones, and each host is made, there, or declined.
 fn hosts(facts: &Facts<'_>, name: &Name, pool: &PoolSpec, index: &Index<'_>, notes: &mut Notes) {
     let told = &index.told;
-    let there = |address: &Address| facts.newest(address).is_some();
+    let there = |address: &Address| facts.newest(address).is_some() || index.unmoved.contains(address);
     let known = |address: &Address| there(address) || facts.maker(address).is_some() || told.contains(address);
     match &pool.hosts {
         Hosts::Named(hosts) => {

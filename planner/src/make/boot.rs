@@ -11,10 +11,11 @@ use pool_inventory::{
 };
 
 use super::{
-    HostId, Planner,
+    HostId, HostState, Planner,
     draft::{Draft, DraftId},
     family::{features, lacking},
     record::field,
+    roster::Member,
 };
 use crate::{
     error::PlanError,
@@ -69,9 +70,12 @@ impl<'a> Planner<'a> {
                 if changed && moved.is_none() {
                     moved = Some(member.address.clone());
                 }
-                if state.remade {
-                    needs.extend(&state.up);
-                }
+                // Where and who it is must be recorded before a template can tell.
+                let tells = |step: &&DraftId| {
+                    let action = &self.drafts.0[step.0 as usize].action;
+                    matches!(action, Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. })
+                };
+                needs.extend(state.up.iter().filter(tells));
             }
             hosts.insert(name, self.known(pool));
         }
@@ -88,8 +92,15 @@ impl<'a> Planner<'a> {
     /// The hosts of a pool that will stand, as templates see them.
     pub(crate) fn known(&self, pool: usize) -> Vec<KnownHost> {
         let labels = self.pools[pool].decl.map(|decl| decl.labels.clone()).unwrap_or_default();
-        let stand = self.pools[pool].hosts.iter().zip(&self.states[pool]).filter(|(_, state)| state.present);
-        stand
+        let members = self.pools[pool].hosts.iter().zip(&self.states[pool]);
+        let stand = |(member, state): &(&Member<'_>, &HostState)| {
+            let row = member.rows.clone().next_back().map(|row| &self.world.rows[row]);
+            // A host that is not recorded under this name, nor will be, is not there for a template.
+            let recorded = || row.is_some_and(|row| row.was.is_some_and(|was| was.address == row.now.address));
+            state.present && (state.remade || !state.up.is_empty() || recorded())
+        };
+        members
+            .filter(stand)
             .map(|(member, state)| KnownHost {
                 name: member.address.name.clone(),
                 endpoint: state.endpoint.clone(),

@@ -52,9 +52,24 @@ impl<'a> Planner<'a> {
             Fate::Change { how, to, reason } => self.change(id, how, *to, reason),
             Fate::Make(reason) => return self.make(id, reason),
             Fate::Replace(reason) => return self.replace(id, reason),
-            fate @ (Fate::Nothing | Fate::Remove(_) | Fate::Forget(_)) => self.states[id.0][id.1].fate = fate,
+            Fate::Nothing => {
+                self.states[id.0][id.1].fate = Fate::Nothing;
+                self.enter(id);
+            }
+            fate @ (Fate::Remove(_) | Fate::Forget(_)) => self.states[id.0][id.1].fate = fate,
         }
         Ok(())
+    }
+
+    /// Whatever holds a host back: a rename, or an object that the state lost, is recorded all the same.
+    fn enter(&mut self, (pool, host): HostId) {
+        let Some(row) = self.newest(pool, host) else { return };
+        let world = &self.world.rows[row];
+        if !self.states[pool][host].present || world.unseen() || !self.reach.covers(&world.now.address) {
+            return;
+        }
+        let first = self.first(row, None);
+        self.states[pool][host].up.extend(first);
     }
 
     /// Brings record and power up to date; the answer is the last step of that.
@@ -103,10 +118,6 @@ impl<'a> Planner<'a> {
                 return self.stay(id, None);
             }
         };
-        if how == Change::Rebuild {
-            // A rebuilt machine comes up by itself.
-            self.states[pool][host].power_on = false;
-        }
         self.stay(id, None);
         let now = &self.world.rows[row].now;
         let first = self.states[pool][host].up.first().copied();
@@ -194,7 +205,8 @@ impl<'a> Planner<'a> {
         let first = self.first(row, None);
         let mut needs = self.leftovers(Some(row));
         let delete = self.delete_for(row, reason.clone(), &made.charges);
-        self.drafts.needs(delete, first);
+        let lost = self.detached.get(&self.pools[pool].hosts[host].address).cloned().unwrap_or_default();
+        self.drafts.needs(delete, first.into_iter().chain(lost));
         needs.push(delete);
         let state = &mut self.states[pool][host];
         (state.down, state.power_on) = (Some(delete), false);

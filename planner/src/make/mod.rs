@@ -16,7 +16,7 @@
 use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
 use pool_inventory::{
-    Kind, Name, Text,
+    Address, Kind, Name, Text,
     market::Change,
     object::{Endpoint, Recorded, Spec},
 };
@@ -112,7 +112,7 @@ pub(crate) struct HostState {
     /// Steps that give the room for it and for its new volumes.
     pub room: Vec<DraftId>,
     /// Steps that put a mounted volume on it, with the volume.
-    pub mounts: Vec<(DraftId, pool_inventory::Address)>,
+    pub mounts: Vec<(DraftId, Address)>,
 }
 
 impl HostState {
@@ -149,6 +149,8 @@ pub(crate) struct Planner<'a> {
     pub networks: BTreeMap<Name, NetworkState>,
     /// Generations of each volume, by the name of the host that it belongs to.
     pub volumes: BTreeMap<Text, Vec<Range<usize>>>,
+    /// Volumes that hosts lose although they stay: whoever replaces such a host waits for it.
+    pub detached: BTreeMap<Address, Vec<DraftId>>,
     pub reach: Reach,
     pub ledger: Ledger,
     pub stock: Stock,
@@ -236,6 +238,7 @@ impl<'a> Planner<'a> {
             groups: Vec::new(),
             drafts: Drafts::default(),
             networks: BTreeMap::new(),
+            detached: BTreeMap::new(),
             states: Vec::new(),
             input,
             world,
@@ -249,7 +252,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    pub(crate) fn decline(&mut self, address: &pool_inventory::Address, why: Why) {
+    pub(crate) fn decline(&mut self, address: &Address, why: Why) {
         self.declined.push(Declined { address: address.clone(), why });
     }
 

@@ -9,7 +9,10 @@ use pool_inventory::{
 };
 
 use super::roster::ordinal;
-use crate::plan::{Declined, Why};
+use crate::{
+    error::PlanError,
+    plan::{Declined, Why},
+};
 
 /// The renames of `moved:`, spread over all objects that they touch.
 #[derive(Default)]
@@ -22,13 +25,22 @@ pub(crate) struct Moves {
 
 impl Moves {
     /// Reads `moved:`; what has no source any more is told, unless its target is there.
-    pub(crate) fn new(desired: &Desired, recorded: &[Recorded]) -> (Self, Vec<Declined>) {
+    pub(crate) fn new(desired: &Desired, recorded: &[Recorded]) -> Result<(Self, Vec<Declined>), PlanError> {
         let mut moves = Self::default();
         let mut notes = Vec::new();
         if desired.moved.is_empty() {
-            return (moves, notes);
+            return Ok((moves, notes));
         }
         for (from, to) in &desired.moved {
+            let declared = match from.kind {
+                Kind::Pool => desired.pools.contains_key(&*from.name),
+                Kind::Network => desired.networks.contains_key(&*from.name),
+                _ => false,
+            };
+            if declared {
+                let what = format!("it is declared, so it cannot have become {to}; take one of them out");
+                return Err(PlanError::Unsupported { address: from.clone(), what: what.into() });
+            }
             let is = |address: &Address| recorded.iter().any(|row| stands_for(row, address));
             if from.kind != to.kind || !is(from) {
                 if !is(to) {
@@ -46,7 +58,7 @@ impl Moves {
             table.insert(from.name.clone(), to.name.clone());
         }
         moves.spread(recorded);
-        (moves, notes)
+        Ok((moves, notes))
     }
 
     /// A renamed pool renames its numbered hosts.

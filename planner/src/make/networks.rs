@@ -193,8 +193,8 @@ impl Planner<'_> {
 
     fn emit_network(&mut self, address: &Address, state: &mut NetworkState) {
         let record = state.row.and_then(|row| {
-            let untouched = matches!(state.fate, Fate::Nothing);
-            if untouched { None } else { self.first(row, state.edit.take()) }
+            let later = matches!(state.fate, Fate::Nothing | Fate::Remove(_) | Fate::Forget(_));
+            if later { None } else { self.first(row, state.edit.take()) }
         });
         state.up.extend(record);
         let generation = state.row.map_or(1, |row| self.world.rows[row].now.generation);
@@ -227,7 +227,10 @@ impl Planner<'_> {
                         (state.down, generation + 1)
                     }
                 };
-                needs.extend(forget);
+                if let Some(gone) = forget {
+                    self.drafts.needs(gone, record);
+                    needs.push(gone);
+                }
                 self.create_network(address, generation, needs, reason, state);
             }
             Fate::Keep | Fate::Nothing | Fate::Remove(_) | Fate::Forget(_) => {}
@@ -304,12 +307,12 @@ impl Planner<'_> {
                 continue;
             }
             let Some(row) = state.row else { continue };
+            let record = self.first(row, None);
             if downs.len() < users.len() {
                 let why = self.holder(&name).unwrap_or(Why::NeedsDeclined { address: address.clone() });
                 self.decline(&address, why);
                 continue;
             }
-            let record = self.first(row, None);
             let leftovers = self.leftovers(Some(row));
             let step = match &self.networks[&name].fate {
                 Fate::Forget(reason) => self.forget(row, reason.clone()),

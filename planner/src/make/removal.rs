@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pool_inventory::{
     Address,
-    desired::{OnRemove, PoolSpec, PoolVolume},
+    desired::{OnRemove, PoolVolume},
     object::{Recorded, Spec},
 };
 
@@ -71,7 +71,10 @@ impl Planner<'_> {
             }
         }
         for range in leaving {
-            self.remove_volume(&range, false);
+            let host = self.world.rows[range.start].now.address.host_of_volume();
+            if let (Some(detach), Some(host)) = (self.remove_volume(&range, false), host) {
+                self.detached.entry(host).or_default().push(detach);
+            }
         }
     }
 
@@ -138,20 +141,21 @@ impl Planner<'_> {
             return Some(Why::Protected { by: "volume".into() });
         }
         let recorded = now.spec.volume().map_or(OnRemove::Keep, |volume| volume.on_remove);
-        let on_remove = self.declared_volume(now).map_or(recorded, |(_, volume)| volume.on_remove);
+        let on_remove = self.declared_volume(now).map_or(recorded, |volume| volume.on_remove);
         (on_remove == OnRemove::Keep && !destroy).then_some(Why::Kept)
     }
 
     /// Whether a volume may not be deleted. Its declaration decides where there is one.
     pub(crate) fn protected_volume(&self, row: &Recorded) -> bool {
-        self.declared_volume(row).map_or(row.protected, |(pool, volume)| pool.protected || volume.protected)
+        let pool = row.pool.as_ref().and_then(|pool| self.input.desired.pools.get(pool));
+        let volume = self.declared_volume(row).map_or(row.protected, |volume| volume.protected);
+        pool.is_some_and(|pool| pool.protected) || volume
     }
 
     /// The declaration of a volume, though its host may not be wished for any more.
-    fn declared_volume(&self, row: &Recorded) -> Option<(&PoolSpec, &PoolVolume)> {
-        let pool = self.input.desired.pools.get(row.pool.as_ref()?)?;
+    fn declared_volume(&self, row: &Recorded) -> Option<&PoolVolume> {
         let (_, volume) = row.address.name.split_once('.')?;
-        Some((pool, pool.volumes.get(volume)?))
+        self.input.desired.pools.get(row.pool.as_ref()?)?.volumes.get(volume)
     }
 
     /// Unmounts and detaches a volume after `after`.

@@ -112,6 +112,9 @@ impl<'a> Planner<'a> {
         let seen = world.sight.there();
         if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
             todo.refused.push(Why::Broken { detail: detail.clone() });
+            if self.states[wish.id.0][wish.id.1].remade {
+                self.attachment(wish, row, &mut todo);
+            }
             return Ok(todo);
         }
         self.attachment(wish, row, &mut todo);

@@ -77,7 +77,7 @@ pub(crate) struct World<'a> {
 impl<'a> World<'a> {
     /// Joins what is recorded with what was seen.
     pub(crate) fn new(input: &'a PlanInput) -> Result<(Self, Vec<Declined>), PlanError> {
-        let (moves, notes) = Moves::new(&input.desired, &input.recorded);
+        let (moves, notes) = Moves::new(&input.desired, &input.recorded)?;
         let mut sightings = Sightings::new(&input.seen);
         let mut rows: Vec<Row<'a>> = Vec::with_capacity(input.recorded.len());
         for row in &input.recorded {

@@ -300,7 +300,7 @@ fn named(text: &str) -> Hosts {
     Hosts::Named(text.split(',').map(host).collect::<BTreeMap<Name, NamedHost>>())
 }
 
-fn mention(spec: &mut PoolSpec, pools: &str) {
+pub fn mention(spec: &mut PoolSpec, pools: &str) {
     let source = FileSource::Template(TemplateSource {
         path: "hosts.tera".into(),
         text: "hosts".into(),

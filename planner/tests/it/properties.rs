@@ -1,0 +1,410 @@
+//! Whatever is declared, whatever happens outside, wherever a run is cut off: plans are sound, carried out in any order
+//! that they allow they break no limit, and planning comes to rest.
+
+use std::collections::BTreeSet;
+
+use pool_inventory::{
+    Address, Bytes, Kind, Money, Percent,
+    desired::{Hosts, NetworkDecl, OnRemove, PlacePattern, PoolVolume, QuotaSpec, Size, Spread},
+    market::{Drift, HostSeen},
+    object::{Spec, Status},
+};
+use pool_planner::{Plan, PlanError, Scope, check, input::Brake, plan, plan::Why};
+use proptest::prelude::*;
+
+use crate::{
+    render::render,
+    world::{World, name},
+};
+
+const POOLS: [&str; 4] = ["web", "db", "lb", "app"];
+
+/// Something that happens to a world.
+#[derive(Debug, Clone)]
+enum Event {
+    Scale(usize, u32),
+    Drop(usize),
+    Size(usize, u32),
+    Volume(usize, Option<u64>, bool),
+    Label(usize, u8),
+    Network(usize, bool),
+    Renumber(u8),
+    Mention(usize, usize),
+    Package(usize),
+    On(usize, u8),
+    Protect(usize, bool),
+    Tenant(usize, bool),
+    Rename(usize, usize),
+    Image(bool),
+    Quota(Option<u64>, Option<u64>, Option<u64>, Option<u32>),
+    Cloud(Option<u64>, u64),
+    Brakes(u32, u32),
+    Vanish(usize),
+    Fail(usize),
+    Stop(usize),
+    Tag(usize),
+    Detach(usize),
+    Lose(usize),
+    CutOff(usize),
+    Probe(usize, bool),
+    Silence(bool),
+    Run(Asked, u64, usize),
+}
+
+/// What a run is asked for.
+#[derive(Debug, Clone)]
+enum Asked {
+    All,
+    Destroy,
+    Refresh,
+    Target(usize),
+    Exclude(usize),
+    Replace(usize),
+    Unbraked,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![
+        6 => Just(Asked::All),
+        1 => Just(Asked::Destroy),
+        1 => Just(Asked::Refresh),
+        1 => any::<usize>().prop_map(Asked::Target),
+        1 => any::<usize>().prop_map(Asked::Exclude),
+        1 => any::<usize>().prop_map(Asked::Replace),
+        1 => Just(Asked::Unbraked),
+    ]
+}
+
+fn declared() -> impl Strategy<Value = Event> {
+    let pool = 0..POOLS.len();
+    prop_oneof![
+        4 => (pool.clone(), 0..7u32).prop_map(|(p, n)| Event::Scale(p, n)),
+        1 => pool.clone().prop_map(Event::Drop),
+        1 => (pool.clone(), 1..5u32).prop_map(|(p, n)| Event::Size(p, n)),
+        3 => (pool.clone(), prop::option::of(1..30u64), any::<bool>()).prop_map(|(p, s, d)| Event::Volume(p, s, d)),
+        1 => (pool.clone(), any::<u8>()).prop_map(|(p, l)| Event::Label(p, l)),
+        1 => (pool.clone(), any::<bool>()).prop_map(|(p, n)| Event::Network(p, n)),
+        1 => any::<u8>().prop_map(Event::Renumber),
+        1 => (pool.clone(), 0..POOLS.len()).prop_map(|(p, q)| Event::Mention(p, q)),
+        1 => pool.clone().prop_map(Event::Package),
+        1 => (pool.clone(), any::<u8>()).prop_map(|(p, n)| Event::On(p, n)),
+        1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Protect(p, on)),
+        1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Tenant(p, on)),
+        1 => (pool.clone(), pool).prop_map(|(p, q)| Event::Rename(p, q)),
+        1 => any::<bool>().prop_map(Event::Image),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = Event> {
+    let some = |range: std::ops::Range<u64>| prop::option::of(range);
+    prop_oneof![
+        (some(0..15), some(0..30), some(0..120), prop::option::of(50..400u32))
+            .prop_map(|(h, v, s, c)| Event::Quota(h, v, s, c)),
+        (some(0..12), 20..200u64).prop_map(|(h, b)| Event::Cloud(h, b)),
+        (0..10_000u32, 0..10_000u32).prop_map(|(r, d)| Event::Brakes(r, d)),
+    ]
+}
+
+fn outside() -> impl Strategy<Value = Event> {
+    let at = any::<usize>();
+    prop_oneof![
+        at.prop_map(Event::Vanish),
+        at.prop_map(Event::Fail),
+        at.prop_map(Event::Stop),
+        at.prop_map(Event::Tag),
+        at.prop_map(Event::Detach),
+        at.prop_map(Event::Lose),
+        at.prop_map(Event::CutOff),
+        (at, any::<bool>()).prop_map(|(at, on)| Event::Probe(at, on)),
+        any::<bool>().prop_map(Event::Silence),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let cut = prop_oneof![3 => Just(usize::MAX), 1 => 0..20usize];
+    prop_oneof![
+        5 => declared(),
+        1 => limits(),
+        2 => outside(),
+        4 => (asked(), any::<u64>(), cut).prop_map(|(asked, seed, cut)| Event::Run(asked, seed, cut)),
+    ]
+}
+
+fn start() -> World {
+    let mut world = World::new();
+    world.cloud("c", &["az1", "az2"], &[("s", 1, 2, 10), ("m", 2, 4, 20), ("l", 4, 8, 40)], &[("disk", 200)]);
+    world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[("ssd", 60)]);
+    world.tier("high", &["*/ssd", "c/*"]);
+    world.desired.tenants.insert(name("retail"), Default::default());
+    let front = NetworkDecl { tenant: name("default"), cidr: "10.0.0.0/24".parse().unwrap(), on: vec![name("c")] };
+    world.desired.networks.insert(name("front"), front);
+    world.desired.policy.max_destroyed = Percent(5_000);
+    world.desired.policy.max_replaced = Percent(5_000);
+    world.pool("web", 3).place.spread = Some(Spread::Zone);
+    world.pool("db", 2);
+    world
+}
+
+fn happen(world: &mut World, event: &Event) {
+    match event {
+        Event::Run(asked, seed, cut) => run(world, asked, *seed, *cut),
+        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) | Event::Renumber(_) => {
+            limit(world, event)
+        }
+        Event::Vanish(_) | Event::Fail(_) | Event::Stop(_) | Event::Tag(_) | Event::Detach(_) => object(world, event),
+        Event::Lose(at) | Event::CutOff(at) | Event::Probe(at, _) => state(world, event, *at),
+        Event::Silence(on) => world.silent = if *on { vec![name("d")] } else { vec![] },
+        Event::Rename(from, to) => rename(world, *from, *to),
+        Event::Drop(pool) => drop(world.desired.pools.remove(POOLS[*pool])),
+        event => declare(world, event),
+    }
+}
+
+fn declare(world: &mut World, event: &Event) {
+    let (Event::Scale(at, _)
+    | Event::Size(at, _)
+    | Event::Volume(at, ..)
+    | Event::Label(at, _)
+    | Event::Network(at, _)
+    | Event::Mention(at, _)
+    | Event::Package(at)
+    | Event::On(at, _)
+    | Event::Protect(at, _)
+    | Event::Tenant(at, _)) = event
+    else {
+        return;
+    };
+    let pools: BTreeSet<&str> = POOLS.into_iter().filter(|pool| world.desired.pools.contains_key(*pool)).collect();
+    world.desired.moved.remove(&Address::pool(POOLS[*at]));
+    let spec = world.pool(POOLS[*at], 1);
+    match event {
+        Event::Scale(_, n) => spec.hosts = Hosts::Count(*n),
+        Event::Size(_, n) => spec.size = Some(Size { vcpus: *n, memory: Bytes::gib(1), disk: Bytes::gib(10) }),
+        Event::Volume(_, None, _) => drop(spec.volumes.remove("data")),
+        Event::Volume(_, Some(size), delete) => {
+            let on_remove = if *delete { OnRemove::Delete } else { OnRemove::Keep };
+            let (size, tier, mount) = (Bytes::gib(*size), name("high"), Some("/srv".into()));
+            spec.volumes.insert(name("data"), PoolVolume { size, tier, mount, on_remove, protected: false });
+        }
+        Event::Label(_, value) => drop(spec.labels.insert("l".into(), value.to_string().into())),
+        Event::Network(_, on) => spec.network = on.then(|| name("front")),
+        Event::Mention(_, other) if pools.contains(POOLS[*other]) => {
+            crate::dsl::mention(spec, POOLS[*other]);
+        }
+        Event::Package(_) => drop(spec.bootstrap.packages.insert("chrony".into())),
+        Event::On(_, n) => {
+            let on: &[&str] = [&[][..], &["c"], &["d", "c"], &["c/*/az2", "c"]][usize::from(*n % 4)];
+            spec.place.on = on.iter().map(|p| PlacePattern((*p).into())).collect();
+        }
+        Event::Protect(_, on) => spec.protected = *on,
+        Event::Tenant(_, on) => spec.tenant = name(if *on { "retail" } else { "default" }),
+        _ => {}
+    }
+}
+
+fn rename(world: &mut World, from: usize, to: usize) {
+    let (from, to) = (POOLS[from], POOLS[to]);
+    let taken = world.desired.pools.contains_key(to) || world.recorded.iter().any(|r| r.pool.as_deref() == Some(to));
+    if taken {
+        return;
+    }
+    if let Some(spec) = world.desired.pools.remove(from) {
+        world.desired.pools.insert(name(to), spec);
+        world.desired.moved.clear();
+        world.desired.moved.insert(Address::pool(from), Address::pool(to));
+    }
+}
+
+fn limit(world: &mut World, event: &Event) {
+    match event {
+        Event::Quota(hosts, vcpus, storage, cost) => {
+            let storage = storage.map(|s| (name("high"), Bytes::gib(s))).into_iter().collect();
+            let cost = cost.map(|c| Money::units(i64::from(c)));
+            let quota = QuotaSpec { hosts: *hosts, vcpus: *vcpus, memory: None, storage, cost };
+            world.desired.tenants.get_mut("default").unwrap().quota = quota;
+        }
+        Event::Cloud(hosts, capacity) => {
+            let market = world.markets.get_mut("c").unwrap();
+            market.quota.hosts = *hosts;
+            market.backends[0].capacity = Bytes::gib(*capacity);
+        }
+        Event::Brakes(replaced, destroyed) => {
+            world.desired.policy.max_replaced = Percent(*replaced);
+            world.desired.policy.max_destroyed = Percent(*destroyed);
+        }
+        Event::Image(new) => {
+            let image = if *new { "img-new" } else { "img-debian" };
+            world.desired.images.get_mut("debian").unwrap().insert(name("c"), image.into());
+        }
+        Event::Renumber(n) => {
+            let cidr = format!("10.{n}.0.0/24").parse().unwrap();
+            world.desired.networks.get_mut("front").unwrap().cidr = cidr;
+        }
+        _ => {}
+    }
+}
+
+fn object(world: &mut World, event: &Event) {
+    let (Event::Vanish(at) | Event::Fail(at) | Event::Stop(at) | Event::Tag(at) | Event::Detach(at)) = event else {
+        return;
+    };
+    let count = world.clouds.values().map(Vec::len).sum::<usize>();
+    let Some(at) = at.checked_rem(count) else { return };
+    let Some(id) = world.clouds.values().flatten().nth(at).map(|object| object.id.clone()) else { return };
+    if matches!(event, Event::Vanish(_)) {
+        // A network that has hosts, or a host that has volumes, does not just go.
+        let used = world.clouds.values().flatten().find(|o| o.id == id).is_some_and(|o| o.spec.kind() != Kind::Volume);
+        let busy =
+            used && world.clouds.values().flatten().any(|o| o.spec.volume().is_some_and(|v| v.attached.is_some()));
+        if !busy {
+            world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
+        }
+        return;
+    }
+    let object = world.clouds.values_mut().flatten().find(|object| object.id == id).unwrap();
+    match (event, &mut object.spec) {
+        (Event::Fail(_), _) => object.status = Status::Failed("it burns".into()),
+        (Event::Stop(_), Spec::Host(_)) => object.status = Status::Stopped,
+        (Event::Tag(_), Spec::Host(host)) => drop(host.tags.insert("by".into(), "hand".into())),
+        (Event::Tag(_), Spec::Volume(volume)) => drop(volume.tags.insert("by".into(), "hand".into())),
+        (Event::Detach(_), Spec::Volume(volume)) => volume.attached = None,
+        _ => {}
+    }
+}
+
+fn state(world: &mut World, event: &Event, at: usize) {
+    let Some(at) = at.checked_rem(world.recorded.len()) else { return };
+    let row = world.recorded[at].clone();
+    match event {
+        Event::Lose(_) => drop(world.recorded.remove(at)),
+        Event::Probe(_, drifted) if row.address.kind == Kind::Host => {
+            let found = match drifted {
+                true => HostSeen::Drifted(vec![Drift { item: "file /x".into(), detail: "".into() }]),
+                false => HostSeen::Unreachable("silence".into()),
+            };
+            world.probes.insert(row.address.name, found);
+        }
+        Event::CutOff(_) if row.address.kind == Kind::Volume && row.spec.volume().unwrap().attached.is_none() => {
+            world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| Some(&object.id) != row.id.as_ref()));
+            world.recorded[at].id = None;
+        }
+        _ => {}
+    }
+}
+
+fn scope(world: &World, asked: &Asked) -> Scope {
+    let mut scope = Scope::default();
+    let some = |at: usize| {
+        let at = at.checked_rem(world.recorded.len())?;
+        Some(world.recorded[at].address.clone())
+    };
+    match asked {
+        Asked::All => {}
+        Asked::Destroy => scope.destroy = true,
+        Asked::Refresh => scope.refresh_only = true,
+        Asked::Target(at) => scope.targets.extend(some(*at)),
+        Asked::Exclude(at) => scope.excludes.extend(some(*at)),
+        Asked::Replace(at) => scope.replace.extend(some(*at)),
+        Asked::Unbraked => {
+            scope.overrides.insert(Brake::MaxReplaced, "test".into());
+            scope.overrides.insert(Brake::MaxDestroyed, "test".into());
+        }
+    }
+    scope
+}
+
+/// A sound plan, or none because what is declared contradicts itself.
+fn sound(world: &World, scope: Scope) -> Option<Plan> {
+    let input = world.input(scope);
+    let made = match plan(&input) {
+        Ok(made) => made,
+        Err(PlanError::Undeclared { .. } | PlanError::MoveConflict { .. }) => return None,
+        Err(error) => panic!("{error}"),
+    };
+    let notes: Vec<String> = check(&made, &input).iter().map(ToString::to_string).collect();
+    assert!(notes.is_empty(), "the checker found:\n{}\n{}", notes.join("\n"), render(&made));
+    let read_again: pool_planner::PlanInput = serde_json::from_slice(&serde_json::to_vec(&input).unwrap()).unwrap();
+    assert_eq!(made.to_bytes(), plan(&read_again).unwrap().to_bytes(), "equal input, unequal bytes");
+    let parsed: Plan = serde_json::from_slice(&made.to_bytes()).unwrap();
+    assert_eq!(parsed, made);
+    Some(made)
+}
+
+/// Some order that `needs` allows.
+fn any_order(plan: &Plan, mut seed: u64) -> Vec<usize> {
+    let mut waiting: Vec<usize> = plan.steps.iter().map(|step| step.needs.len()).collect();
+    let mut ready: Vec<usize> = (0..waiting.len()).filter(|at| waiting[*at] == 0).collect();
+    let mut order = Vec::with_capacity(waiting.len());
+    while !ready.is_empty() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let pick = usize::try_from(seed >> 33).unwrap() % ready.len();
+        let done = ready.swap_remove(pick);
+        order.push(done);
+        for step in plan.steps.iter().filter(|step| step.needs.iter().any(|need| need.0 as usize == done)) {
+            let at = step.id.0 as usize;
+            waiting[at] -= 1;
+            if waiting[at] == 0 {
+                ready.push(at);
+            }
+        }
+    }
+    order
+}
+
+fn run(world: &mut World, asked: &Asked, seed: u64, cut: usize) {
+    let Some(plan) = sound(world, scope(world, asked)) else { return };
+    let order = any_order(&plan, seed);
+    assert_eq!(order.len(), plan.steps.len());
+    world.apply_in(&plan, &order[..order.len().min(cut)]);
+}
+
+/// After all that, runs come to rest: at once where nothing was held back.
+fn settle(world: &mut World) {
+    world.silent.clear();
+    world.probes.clear();
+    for round in 0..30 {
+        let Some(plan) = sound(world, Scope::default()) else { return };
+        let held = plan.declined.iter().any(|d| d.why.blocks() || matches!(d.why, Why::Brake { .. }));
+        if plan.is_empty() {
+            return;
+        }
+        let order = any_order(&plan, round);
+        world.apply_in(&plan, &order);
+        if !held && let Some(again) = sound(world, Scope::default()) {
+            assert!(again.is_empty(), "first:\n{}\nthen:\n{}", render(&plan), render(&again));
+            return;
+        }
+    }
+    panic!("30 runs, and there is still something to do:\n{}", render(&sound(world, Scope::default()).unwrap()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_plans_are_sound_and_come_to_rest(events in prop::collection::vec(event(), 1..25)) {
+        let mut world = start();
+        for event in &events {
+            happen(&mut world, event);
+        }
+        settle(&mut world);
+    }
+
+    #[test]
+    fn other_pools_are_left_alone(counts in prop::collection::vec((0..POOLS.len(), 0..9u32), 1..6), seed: u64) {
+        let mut world = start();
+        world.seed = seed;
+        world.desired.policy.max_destroyed = Percent(10_000);
+        settle(&mut world);
+        for (pool, count) in counts {
+            world.pool(POOLS[pool], 1).hosts = Hosts::Count(count);
+            let plan = sound(&world, Scope::default()).unwrap();
+            for step in &plan.steps {
+                prop_assert!(step.address.name.starts_with(&format!("{}-", POOLS[pool])), "{}", render(&plan));
+            }
+            world.apply(&plan);
+            let there = world.recorded.iter().filter(|r| r.address.name.starts_with(&format!("{}-", POOLS[pool])));
+            prop_assert_eq!(there.count(), count as usize);
+        }
+    }
+}

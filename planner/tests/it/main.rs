@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod dsl;
+mod faults;
 mod properties;
 mod render;
 mod scenarios;

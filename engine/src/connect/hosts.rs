@@ -94,6 +94,13 @@ impl Hosts {
         Ok((link, learnt))
     }
 
+    /// Whether the login at an address works; nothing is remembered of it.
+    pub async fn try_login(&self, endpoint: &Endpoint, access: Option<&Access>) -> Result<(), ReachError> {
+        let login = self.login(access, "root".into(), endpoint)?;
+        ssh::connect(endpoint, &login, Deadlines::default()).await?;
+        Ok(())
+    }
+
     /// The public key that hosts are made with.
     pub fn public_key(&self, access: Option<&Access>) -> Result<Text, OpsError> {
         let key = self.key(access).map_err(|e| OpsError::Secret(e.to_string().into()))?;

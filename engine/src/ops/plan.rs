@@ -202,7 +202,7 @@ fn ids(recorded: &[Recorded]) -> BTreeMap<Name, HashSet<Text>> {
     ids
 }
 
-fn matches_provider(pattern: &str, provider: &str) -> bool {
+pub(super) fn matches_provider(pattern: &str, provider: &str) -> bool {
     let head = pattern.split('/').next().unwrap_or(pattern);
     pool_inventory::names::wildcard(head, provider)
 }

@@ -1,20 +1,21 @@
 //! The pool at a glance, one object, pre-flight, and ways to hosts.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pool_bootstrap::ssh::SshLink;
 use pool_inventory::{
     Address, Kind, Name, Text,
-    desired::{Hosts, ProviderKind},
+    desired::{Hosts, ProviderKind, ProviderSpec},
     market::{HostSeen, Seen},
     names::wildcard,
-    object::{Observed, Recorded, Status},
+    object::{Endpoint, Observed, Recorded, Status},
 };
 use pool_providers::ProviderError;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     CheckAnswer, CheckLine, Environment, HostStatus, Observe, OpsError, PoolStatus, Reach, ReachError, Selector,
-    StatusReport, VolumeStatus,
+    StatusReport, VolumeStatus, plan::matches_provider,
 };
 
 impl Environment {
@@ -99,7 +100,45 @@ impl Environment {
             };
             lines.push(CheckLine { subject: format!("host/{host}").into(), answer, detail: detail.into() });
         }
+        lines.extend(self.check_logins(&recorded, &view).await);
         Ok(lines)
+    }
+
+    /// Hosts that exist and that no probe has asked: are they there, does the login work?
+    async fn check_logins(&self, recorded: &[Recorded], view: &super::plan::View) -> Vec<CheckLine> {
+        let rows: BTreeMap<_, _> = recorded.iter().map(|row| (&row.address, row)).collect();
+        let slots = Arc::new(Semaphore::new(self.request.parallelism.unwrap_or(64).max(1)));
+        let mut tasks = JoinSet::new();
+        for (pool, spec) in &self.desired.pools {
+            let Hosts::Named(named) = &spec.hosts else { continue };
+            let fits =
+                |name: &Name| spec.place.on.is_empty() || spec.place.on.iter().any(|on| matches_provider(&on.0, name));
+            let ssh =
+                |(name, provider): &(&Name, &ProviderSpec)| matches!(provider.kind, ProviderKind::Ssh) && fits(name);
+            let Some((provider, _)) = self.desired.providers.iter().find(ssh) else { continue };
+            for (name, host) in named.iter().filter(|(name, _)| !view.seen.hosts.contains_key(name.as_str())) {
+                let access = pool_planner::input::access(&self.desired, pool, name, provider).cloned();
+                let address = Address::host(name.as_str());
+                let declared = || Endpoint {
+                    host: host.address.clone(),
+                    port: access.as_ref().map_or(22, |access| access.port),
+                    host_keys: host.host_key.iter().cloned().collect(),
+                };
+                let endpoint = rows.get(&address).and_then(|row| row.endpoint.clone()).unwrap_or_else(declared);
+                let (ways, slots) = (self.ways(), slots.clone());
+                tasks.spawn(async move {
+                    let _slot = slots.acquire_owned().await;
+                    let (answer, detail) = match ways.try_login(&endpoint, access.as_ref()).await {
+                        Ok(()) => (CheckAnswer::Pass, "reached over SSH, the login works".to_owned()),
+                        Err(error) => (CheckAnswer::Fail, super::chain(&error)),
+                    };
+                    CheckLine { subject: address.to_string().into(), answer, detail: detail.into() }
+                });
+            }
+        }
+        let mut lines = tasks.join_all().await;
+        lines.sort_by(|a, b| a.subject.cmp(&b.subject));
+        lines
     }
 
     fn check_provider(&self, name: &Name, kind: &ProviderKind, view: &super::plan::View) -> CheckLine {
@@ -111,7 +150,7 @@ impl Environment {
             (Some(error), _) => CheckLine { subject, answer: CheckAnswer::Unknown, detail: error.to_string().into() },
             (None, Some(market)) => {
                 let detail = match kind {
-                    ProviderKind::Ssh => "hosts that exist; nothing to ask".to_owned(),
+                    ProviderKind::Ssh => "hosts that exist; each is asked below".to_owned(),
                     _ => format!("answers; {} offerings, {} backends", market.offerings.len(), market.backends.len()),
                 };
                 CheckLine { subject, answer: CheckAnswer::Pass, detail: detail.into() }

@@ -6,7 +6,7 @@ use pool_inventory::{
     Address, Name, Text,
     desired::{NamedHost, PoolSpec, Size},
     market::{Change, HostSeen, Offering},
-    object::{Endpoint, HostSpec, Recorded, Spec, Status},
+    object::{Endpoint, FieldChange, HostSpec, Recorded, Spec, Status},
 };
 
 use super::{
@@ -177,8 +177,9 @@ impl<'a> Planner<'a> {
                 }
                 None => {
                     let has = self.world.rows[row].now.spec.host().map(|host| host.size);
-                    let why = decl.size.as_ref().and_then(|wanted| too_small(&has?, wanted));
-                    let fields = field("size", &place_of(&self.world.rows[row].now), &why.unwrap_or_default());
+                    let fields = decl.size.as_ref().and_then(|wanted| outgrown(&has?, wanted));
+                    let place = &place_of(&self.world.rows[row].now);
+                    let fields = fields.unwrap_or_else(|| field("size", place, &"not for sale any more"));
                     state.fate = Fate::Replace(Reason::SpecChanged { fields });
                 }
             },
@@ -419,4 +420,16 @@ pub(crate) fn named_spec(
             host_keys: named.host_key.iter().cloned().collect(),
         }),
     }
+}
+
+/// Which part of a host's size is too small, before and after.
+fn outgrown(has: &Size, wanted: &Size) -> Option<Vec<FieldChange>> {
+    let text = |value: &dyn std::fmt::Display| value.to_string();
+    [
+        (has.vcpus < wanted.vcpus, "size.vcpus", text(&has.vcpus), text(&wanted.vcpus)),
+        (has.memory < wanted.memory, "size.memory", text(&has.memory), text(&wanted.memory)),
+        (has.disk < wanted.disk, "size.disk", text(&has.disk), text(&wanted.disk)),
+    ]
+    .into_iter()
+    .find_map(|(small, name, from, to)| small.then(|| field(name, &from, &to)))
 }

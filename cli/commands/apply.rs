@@ -4,6 +4,7 @@ use pool_engine::{
     RunSummary,
     ops::{self, ApplyRequest, Environment, Interrupts, PlanRequest, SavedPlan},
 };
+use pool_planner::plan::{Declined, Why};
 use serde_json::json;
 
 use super::plan::{make, plan_event, request};
@@ -78,13 +79,22 @@ async fn plan_and_apply(
     }
     refuse_incomplete(cx, &saved, how)?;
     if saved.plan.is_empty() {
-        cx.ui.event(&json!({
-            "event": "summary", "exit_code": ExitCode::Done.code(), "plan": saved.id, "steps": 0,
-        }));
-        return Ok(ExitCode::Done);
+        let code = idle_code(&saved, destroy);
+        cx.ui.event(&json!({ "event": "summary", "exit_code": code.code(), "plan": saved.id, "steps": 0 }));
+        return Ok(code);
     }
     approve(cx, &saved, destroy, how)?;
     carry_out(cx, env, saved, how, on_failure).await
+}
+
+/// What a plan without steps ends with: "nothing to do" is said only of what was seen and may be done.
+fn idle_code(saved: &SavedPlan, destroy: bool) -> ExitCode {
+    let protected = |declined: &Declined| matches!(declined.why, Why::Protected { .. });
+    match () {
+        () if destroy && saved.plan.declined.iter().any(protected) => ExitCode::Refused,
+        () if !saved.basis.unreachable.is_empty() => ExitCode::Unreachable,
+        () => ExitCode::Done,
+    }
 }
 
 /// A plan that leaves out what was asked for needs a word more.

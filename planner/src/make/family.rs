@@ -1,6 +1,6 @@
 //! The places where a host of a pool may be: one set of rules, computed once for all hosts with the same wish.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use pool_inventory::{
     Address, Name, Text,
@@ -174,15 +174,10 @@ impl<'a> Builder<'_, 'a> {
         let mut dry: BTreeMap<(&Text, Text), usize> = BTreeMap::new();
         for (at, offering) in (0..).zip(&market.offerings) {
             let place = (&offering.region, &offering.zone);
-            let rank = match places.get(&place) {
-                Some(known) => *known,
-                None => {
-                    let found = self.place(family, provider, place)?;
-                    places.insert(place, found);
-                    found
-                }
-            };
-            let Some(rank) = rank else { continue };
+            if let Entry::Vacant(unknown) = places.entry(place) {
+                unknown.insert(self.place(family, provider, place)?);
+            }
+            let Some(rank) = places[&place] else { continue };
             let (size, small) = self.size(offering);
             if let Some(why) = small {
                 *dry.entry((&offering.name, why)).or_default() += 1;

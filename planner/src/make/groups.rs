@@ -2,16 +2,18 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use pool_inventory::{Name, Text, object::Spec};
+use pool_inventory::{Name, Text, desired::PoolSpec, object::Spec};
 
 use super::{
     Fate, HostId, Planner,
     family::{Builder, Family, domain_key, features},
-    ledger::amount_in,
+    ledger::{Ledger, amount_in},
     seats::{Fresh, Room, Session, Space},
+    tiers::Tiers,
 };
 use crate::{
     error::PlanError,
+    input::PlanInput,
     plan::{Candidate, Group, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, Refusal},
 };
 
@@ -263,4 +265,17 @@ fn candidates<'a>(
         });
     }
     out
+}
+
+/// The places that hosts of a pool could have now, best first, at most [`MAX_CANDIDATES`], and why others are refused;
+/// room that others use up is not looked at.
+pub(crate) fn open_to(
+    input: &PlanInput,
+    pool: &Name,
+    spec: &PoolSpec,
+) -> Result<(Vec<Candidate>, Vec<Refusal>), PlanError> {
+    let (ledger, mut tiers) = (Ledger::default(), Tiers::default());
+    let family = Builder { input, ledger: &ledger, tiers: &mut tiers, pool, spec }.build()?;
+    let all = candidates(&family, &BTreeMap::new(), |_| true);
+    Ok((all, family.refusals))
 }

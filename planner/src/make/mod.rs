@@ -7,11 +7,11 @@
 //! | `networks`, `judge` | what is to be done about each network and host |
 //! | `guard`, `scope` | what of it is out of scope, protected, or beyond a brake |
 //! | `removal` | deletions first, so that others can use the room |
-//! | `hosts`, `volumes` | changes, then replacements, then new hosts, each with its volumes |
+//! | `hosts`, `volumes`, `fresh` | changes, then replacements, then new hosts, each with its volumes |
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
 //!
-//! `family`, `seats`, `tiers` place; `ledger` keeps accounts; `ladder` compares.
+//! `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
 use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
@@ -25,7 +25,8 @@ mod boot;
 pub(crate) mod draft;
 pub(crate) mod family;
 mod finish;
-mod groups;
+mod fresh;
+pub(crate) mod groups;
 mod guard;
 mod hosts;
 mod judge;
@@ -38,7 +39,9 @@ mod record;
 mod removal;
 pub(crate) mod roster;
 mod scope;
+mod seating;
 mod seats;
+mod standing;
 pub(crate) mod tiers;
 mod volumes;
 mod words;
@@ -47,12 +50,12 @@ pub(crate) mod world;
 use self::{
     draft::{DraftId, Drafts},
     groups::{GroupDraft, Places},
-    judge::Kept,
     ledger::Ledger,
     networks::NetworkState,
     roster::Pool,
     scope::Reach,
     seats::{Space, Stock},
+    standing::{Kept, Standing},
     tiers::Tiers,
     world::World,
 };
@@ -159,7 +162,7 @@ pub(crate) struct Planner<'a> {
     pub places: BTreeMap<usize, Places<'a>>,
     /// Places per wish, shared by pools with the same wish.
     pub families: BTreeMap<Vec<u8>, Rc<family::Family<'a>>>,
-    pub kept: Vec<BTreeMap<judge::Standing, Rc<Kept>>>,
+    pub kept: Vec<BTreeMap<Standing, Rc<Kept>>>,
     pub groups: Vec<GroupDraft<'a>>,
     pub drafts: Drafts,
     pub declined: Vec<Declined>,

@@ -2,7 +2,7 @@
 
 use pool_inventory::{
     Address, Kind, Name,
-    market::{Change, Feature},
+    market::{Capabilities, Change, Feature},
     object::{NetworkSpec, Recorded, Spec, Status},
 };
 
@@ -10,6 +10,7 @@ use super::{
     Fate, Planner,
     draft::{Draft, DraftId},
     ladder::{Delta, compare},
+    world::Row,
 };
 use crate::{
     error::PlanError,
@@ -161,26 +162,7 @@ impl Planner<'_> {
             let fields = super::record::field("provider", &world.now.provider, provider);
             return (Fate::Replace(Reason::SpecChanged { fields }), None);
         }
-        let mut to = world.now.clone().into_owned();
-        let mut fields = Vec::new();
-        if to.tenant != state.tenant {
-            fields = super::record::field("tenant", &to.tenant, &state.tenant);
-            to.tenant = state.tenant.clone();
-        }
-        let mut reason = Reason::SpecChanged { fields };
-        let fate = match compare(capabilities, &[], &world.now.spec, seen.map(|seen| &seen.spec), wanted) {
-            Delta::Same => Fate::Keep,
-            Delta::Record { to: spec, reason: why } => {
-                (to.spec, reason) = (spec, why);
-                Fate::Keep
-            }
-            Delta::Change { to, how: Change::InPlace, reason, .. } => {
-                Fate::Change { how: Change::InPlace, to: Box::new(to), reason }
-            }
-            Delta::Change { reason, .. } => Fate::Replace(reason),
-        };
-        let edit = (to != *world.now).then(|| (Box::new(to), reason));
-        (fate, edit)
+        differing_network(capabilities, world, wanted, &state.tenant)
     }
 
     /// Steps of networks that are made or changed; deletions come last, when it is known which hosts stay.
@@ -322,4 +304,34 @@ impl Planner<'_> {
             self.drafts.needs(step, downs.into_iter().chain(record).chain(leftovers));
         }
     }
+}
+
+/// What differs of a network that may stay where it is.
+fn differing_network(
+    capabilities: &Capabilities,
+    world: &Row<'_>,
+    wanted: &Spec,
+    tenant: &Name,
+) -> (Fate, Option<(Box<Recorded>, Reason)>) {
+    let mut to = world.now.clone().into_owned();
+    let mut fields = Vec::new();
+    if to.tenant != *tenant {
+        fields = super::record::field("tenant", &to.tenant, tenant);
+        to.tenant = tenant.clone();
+    }
+    let mut reason = Reason::SpecChanged { fields };
+    let seen = world.sight.there().map(|seen| &seen.spec);
+    let fate = match compare(capabilities, &[], &world.now.spec, seen, wanted) {
+        Delta::Same => Fate::Keep,
+        Delta::Record { to: spec, reason: why } => {
+            (to.spec, reason) = (spec, why);
+            Fate::Keep
+        }
+        Delta::Change { to, how: Change::InPlace, reason, .. } => {
+            Fate::Change { how: Change::InPlace, to: Box::new(to), reason }
+        }
+        Delta::Change { reason, .. } => Fate::Replace(reason),
+    };
+    let edit = (to != *world.now).then(|| (Box::new(to), reason));
+    (fate, edit)
 }

@@ -7,4 +7,5 @@ mod faults;
 mod properties;
 mod render;
 mod scenarios;
+mod views;
 mod world;

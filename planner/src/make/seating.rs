@@ -1,0 +1,175 @@
+//! A place for each host that is made: found in a cloud, or the one where it stands already.
+
+use pool_inventory::{Address, Money, Name, desired::PoolSpec, market::Feature, object::Spec};
+
+use super::{
+    HostId, Planner,
+    draft::DraftId,
+    family::{allows_provider, features, lacking, rank},
+    groups::Pin,
+    ledger::{Charges, merge},
+    seats::{Ask, Fresh, Full, Room, Seat, Space},
+    standing::named_spec,
+    words,
+};
+use crate::{
+    error::PlanError,
+    plan::{GroupId, Refusal, Why},
+};
+
+/// A host that has a place.
+pub(crate) struct Made {
+    pub spec: Spec,
+    pub provider: Name,
+    pub price: Money,
+    pub group: Option<GroupId>,
+    pub space: Vec<Space>,
+    pub needs: Vec<DraftId>,
+    pub charges: Charges,
+}
+
+impl<'a> Planner<'a> {
+    /// Finds a place for a host and takes it; if there is none, says so.
+    pub(crate) fn place(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
+        match self.pools[id.0].hosts[id.1].named {
+            Some(_) => Ok(self.adopt(id, own)),
+            None => self.seat(id, own),
+        }
+    }
+
+    fn seat(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
+        let Some(decl) = self.pools[id.0].decl else { return Ok(None) };
+        self.open_places(id.0)?;
+        let (fresh, pin) = self.wanted_space(id, decl);
+        let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
+        let ask = Ask { tenant: &decl.tenant, fresh, pin, own };
+        let Some(mut places) = self.places.remove(&id.0) else { return Ok(None) };
+        let family = std::rc::Rc::clone(&places.family);
+        let mut room =
+            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
+        let found = places.session.seat(&family, &ask, &mut room);
+        self.places.insert(id.0, places);
+        match found {
+            Ok(seat) => Ok(Some(self.seated(id, decl, seat))),
+            Err(full) => {
+                let why = self.full(id, ask.pin, full);
+                let address = self.pools[id.0].hosts[id.1].address.clone();
+                self.decline(&address, why);
+                Ok(None)
+            }
+        }
+    }
+
+    fn seated(&mut self, id: HostId, decl: &'a PoolSpec, seat: Seat) -> Made {
+        let group = self.group_of(id, seat.spot);
+        let keys = self.keys(id.0);
+        let spot = &self.places[&id.0].family.spots[seat.spot];
+        Made {
+            spec: Spec::Host(spot.host(decl, &keys)),
+            provider: spot.provider.clone(),
+            price: spot.offering.price,
+            group: Some(group),
+            space: seat.space,
+            needs: seat.needs,
+            charges: seat.charges,
+        }
+    }
+
+    fn full(&mut self, id: HostId, pin: Option<Pin>, full: Full) -> Why {
+        match full {
+            Full::Tenant { account, want } => {
+                let (name, limit, wanted) = self.ledger.describe(account, &want);
+                words::quota(&name, limit, wanted)
+                    .unwrap_or_else(|| Why::NoPlace { group: self.failed_group(id, pin, Vec::new()) })
+            }
+            Full::Places(refusals) => Why::NoPlace { group: self.failed_group(id, pin, refusals) },
+        }
+    }
+
+    /// Volumes of a host that need space, and where those are that have it.
+    fn wanted_space(&self, (pool, host): HostId, decl: &'a PoolSpec) -> (Vec<Fresh<'a>>, Option<Pin>) {
+        let mut fresh = Vec::new();
+        let mut pin = None;
+        for (name, volume) in &decl.volumes {
+            let address = Address::volume(&self.pools[pool].hosts[host].address.name, name);
+            let row = self.world.of(&address).next_back().map(|row| &self.world.rows[row]);
+            match row.filter(|row| !row.gone() && !row.unfinished()) {
+                Some(row) => {
+                    let zone = row.now.spec.volume().map_or_else(|| "".into(), |volume| volume.zone.clone());
+                    pin = Some((row.now.provider.clone(), zone));
+                }
+                None => fresh.push(Fresh {
+                    name,
+                    volume,
+                    own: row.map_or_else(Charges::new, |row| self.ledger.of(&row.now)),
+                }),
+            }
+        }
+        (fresh, pin)
+    }
+
+    /// Takes on a host that exists.
+    fn adopt(&mut self, (pool, host): HostId, own: Charges) -> Option<Made> {
+        let decl = self.pools[pool].decl?;
+        let name = self.pools[pool].name.clone()?;
+        let member = &self.pools[pool].hosts[host];
+        let (address, named) = (member.address.clone(), member.named?);
+        let provider = match self.adopter(decl) {
+            Ok(provider) => provider,
+            Err(refusals) => {
+                let group = self.failed_group((pool, host), None, refusals);
+                self.decline(&address, Why::NoPlace { group });
+                return None;
+            }
+        };
+        let there = self.input.capabilities.get(&provider).map(|c| c.features.clone()).unwrap_or_default();
+        let needed = features(&decl.bootstrap, false);
+        let features: Vec<Feature> = lacking(&needed, &there);
+        if !features.is_empty() {
+            self.decline(&address, Why::Lacks { features, provider });
+            return None;
+        }
+        let spec = Spec::Host(named_spec(self.input, &name, decl, &address.name, named, &provider));
+        let mut charges = self.ledger.price_of(&spec, &decl.tenant, &provider, Money::ZERO, true);
+        let mut space = Vec::new();
+        let (fresh, _) = self.wanted_space((pool, host), decl);
+        let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
+        for fresh in fresh {
+            // The host can do without; the volume says why it is not there.
+            if let Ok((found, all)) = self.backend_for(&provider, &"".into(), &decl.tenant, &fresh, &charges, &own) {
+                space.push(found);
+                charges = all;
+            }
+        }
+        if let Err(account) = self.ledger.fits(&charges, &own) {
+            let (text, limit, wanted) = self.ledger.describe(account, &charges);
+            if let Some(why) = words::quota(&text, limit, wanted) {
+                self.decline(&address, why);
+            }
+            return None;
+        }
+        let needs = self.ledger.take(&charges, &own);
+        Some(Made { spec, provider, price: Money::ZERO, group: None, space, needs, charges })
+    }
+
+    /// The provider that adopts hosts of a pool.
+    fn adopter(&self, decl: &PoolSpec) -> Result<Name, Vec<Refusal>> {
+        let mut refusals = Vec::new();
+        let mut best: Option<(u32, &Name)> = None;
+        for provider in self.input.desired.providers.keys() {
+            let adopts = self.input.capabilities.get(provider).map(|c| !c.creates);
+            let why = match adopts {
+                _ if !allows_provider(&decl.place.on, provider) => "not in place.on",
+                None => "not known",
+                Some(false) => "makes hosts, and does not take those that exist",
+                Some(true) => {
+                    let rank = rank(&decl.place.on, provider, "", "").unwrap_or(u32::MAX);
+                    best = Some(best.map_or((rank, provider), |best| best.min((rank, provider))));
+                    continue;
+                }
+            };
+            refusals.push(Refusal { candidate: provider.as_str().into(), why: why.into() });
+        }
+        best.map(|(_, provider)| provider.clone()).ok_or(refusals)
+    }
+}

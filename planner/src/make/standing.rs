@@ -1,0 +1,160 @@
+//! Whether a host may stay where it is, and what it should be there.
+
+use std::rc::Rc;
+
+use pool_inventory::{
+    Kind, Money, Name, Text,
+    desired::{NamedHost, PoolSpec, Size},
+    market::{Capabilities, Change, Offering},
+    object::{Endpoint, HostSpec, Recorded, Spec},
+};
+
+use super::{
+    HostId, Planner,
+    family::{DEFAULT_USER, Spot, image_of, login, rank, too_small},
+};
+use crate::{
+    error::PlanError,
+    input::{PlanInput, access},
+};
+
+/// Where a host stands: hosts of a pool that stand alike are judged once.
+pub(crate) type Standing = (Name, Text, Text, Text, Size);
+
+/// Whether a host may stay where it is.
+pub(crate) enum Kept {
+    /// It may; this is what it should be there.
+    Stays(Spec),
+    /// Its machine is too small or not for sale any more in this size; the place itself is allowed.
+    Small,
+    /// The place is not allowed any more, and why.
+    Misplaced(Text),
+}
+
+impl<'a> Planner<'a> {
+    /// Whether the host may stay, and what it should be where it is.
+    pub(crate) fn kept(&mut self, pool: usize, row: usize, decl: &'a PoolSpec) -> Rc<Kept> {
+        let now = &self.world.rows[row].now;
+        let Spec::Host(host) = &now.spec else { return Rc::new(Kept::Misplaced("it is no host".into())) };
+        let key: Standing =
+            (now.provider.clone(), host.region.clone(), host.zone.clone(), host.offering.clone(), host.size);
+        if let Some(known) = self.kept[pool].get(&key) {
+            return Rc::clone(known);
+        }
+        let found = match &self.pools[pool].name {
+            Some(name) => keep(self.input, name, decl, &now.provider, host),
+            None => Kept::Misplaced("its pool is not declared".into()),
+        };
+        let found = Rc::new(found);
+        self.kept[pool].insert(key, Rc::clone(&found));
+        found
+    }
+
+    /// What the host would be with a machine of enough size in its own zone, unless only a new host can be that.
+    pub(crate) fn resized(
+        &mut self,
+        id: HostId,
+        row: usize,
+        decl: &'a PoolSpec,
+    ) -> Result<Option<(Spec, Money)>, PlanError> {
+        let family = self.family(id.0)?;
+        let keys = self.keys(id.0);
+        let now = &self.world.rows[row].now;
+        let Some(host) = now.spec.host() else { return Ok(None) };
+        let capabilities = self.input.capabilities.get(&now.provider);
+        let same_place = |spot: &&Spot<'_>| {
+            *spot.provider == now.provider && spot.offering.zone == host.zone && spot.offering.region == host.region
+        };
+        for spot in family.spots.iter().filter(same_place).filter(|spot| self.stock.left(spot.stock)) {
+            let wanted = Spec::Host(spot.host(decl, &keys));
+            let fields = now.spec.changes(&wanted);
+            let gentle = |c: &&Capabilities| fields.iter().all(|f| c.change(Kind::Host, &f.field) < Change::Replace);
+            if capabilities.as_ref().is_some_and(gentle) {
+                return Ok(Some((wanted, spot.offering.price)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `PROVIDER/ZONE/OFFERING` of a host.
+pub(crate) fn place_of(row: &Recorded) -> Text {
+    match &row.spec {
+        Spec::Host(host) => format!("{}/{}/{}", row.provider, host.zone, host.offering).into(),
+        _ => row.provider.as_str().into(),
+    }
+}
+
+fn keep(input: &PlanInput, pool: &Name, decl: &PoolSpec, provider: &Name, host: &HostSpec) -> Kept {
+    if rank(&decl.place.on, provider, &host.region, &host.zone).is_none() {
+        return Kept::Misplaced("is not in place.on any more".into());
+    }
+    let market = input.markets.get(provider);
+    let image = match running_image(input, decl, provider, host) {
+        Ok(image) => image,
+        Err(why) => return Kept::Misplaced(why),
+    };
+    if let Some(network) = &decl.network
+        && !input.desired.networks.get(network).is_some_and(|n| n.on.contains(provider))
+    {
+        return Kept::Misplaced(format!("network {network} is not on it").into());
+    }
+    let same = |o: &&Offering| o.name == host.offering && o.zone == host.zone && o.region == host.region;
+    let elastic = market.and_then(|market| market.offerings.iter().find(same)).filter(|o| o.elastic);
+    let size = match (&decl.size, elastic) {
+        (None, _) => host.size,
+        (Some(wanted), Some(offering)) if too_small(&offering.size, wanted).is_none() => *wanted,
+        (Some(wanted), None) if too_small(&host.size, wanted).is_none() => host.size,
+        _ => return Kept::Small,
+    };
+    Kept::Stays(Spec::Host(HostSpec {
+        offering: host.offering.clone(),
+        region: host.region.clone(),
+        zone: host.zone.clone(),
+        size,
+        image,
+        network: decl.network.clone(),
+        tags: decl.labels.clone(),
+        user: login(input, pool, provider),
+        authorized_keys: input.public_keys.get(pool).into_iter().cloned().collect(),
+        at: None,
+    }))
+}
+
+/// What the provider calls the pool's image. One that a host runs already need not be on offer any more.
+fn running_image(input: &PlanInput, decl: &PoolSpec, provider: &Name, host: &HostSpec) -> Result<Text, Text> {
+    let declared = decl.image.as_ref().and_then(|image| input.desired.images.get(image)?.get(provider));
+    match declared {
+        Some(image) if *image == host.image => Ok(image.clone()),
+        _ => image_of(input, decl, provider, input.markets.get(provider).ok_or("was not reached")?),
+    }
+}
+
+/// What an adopted host is.
+pub(crate) fn named_spec(
+    input: &PlanInput,
+    pool: &Name,
+    decl: &PoolSpec,
+    host: &str,
+    named: &NamedHost,
+    provider: &Name,
+) -> HostSpec {
+    let access = access(&input.desired, pool, host, provider);
+    let none = Size { vcpus: 0, memory: pool_inventory::Bytes(0), disk: pool_inventory::Bytes(0) };
+    HostSpec {
+        offering: "existing".into(),
+        region: "".into(),
+        zone: "".into(),
+        size: decl.size.unwrap_or(none),
+        image: "".into(),
+        network: None,
+        tags: decl.labels.clone(),
+        user: access.map_or_else(|| DEFAULT_USER.into(), |access| access.user.clone()),
+        authorized_keys: Vec::new(),
+        at: Some(Endpoint {
+            host: named.address.clone(),
+            port: access.map_or(22, |access| access.port),
+            host_keys: named.host_key.iter().cloned().collect(),
+        }),
+    }
+}

@@ -7,7 +7,7 @@ use pool_engine::{
 use pool_planner::plan::{Declined, Why};
 use serde_json::json;
 
-use super::plan::{make, plan_event, request};
+use super::plan::{going, make, plan_event, request};
 use crate::{
     args::{Apply, ApplyFlags, Destroy, OnFailure, ScopeFlags},
     context::{Context, Outcome},
@@ -70,7 +70,8 @@ async fn plan_and_apply(
     let saved = make(cx, env, request).await?;
     plan_event(cx, &saved);
     let clock = Clock::system();
-    let shown = plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() });
+    let records = going(env, &saved).await?;
+    let shown = plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose(), records: &records });
     // Nobody approves what was not shown.
     if cx.flags.yes {
         cx.ui.talk(&shown)

@@ -1,9 +1,16 @@
 //! `pool plan`
 
-use std::{collections::BTreeMap, fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use pool_engine::ops::{self, Environment, Observe, PlanRequest, SavedPlan};
-use pool_planner::Scope;
+use pool_inventory::object::Recorded;
+use pool_planner::{Action, Scope, Step};
 use serde_json::json;
 
 use crate::{
@@ -20,15 +27,18 @@ use crate::{
 /// Plans, shows, saves.
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
-    let saved =
-        cx.with_environment(async |env: Environment| make(cx, &env, request(&args.scope, args.destroy)).await)?;
+    let (saved, records) = cx.with_environment(async |env: Environment| {
+        let saved = make(cx, &env, request(&args.scope, args.destroy)).await?;
+        let records = going(&env, &saved).await?;
+        Ok((saved, records))
+    })?;
     if let Some(path) = &args.out {
         write(path, &saved)?;
     }
     let code = exit_code(&saved, args.detailed_exitcode);
     events(cx, &saved, code);
     let clock = Clock::system();
-    cx.ui.data(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose() }));
+    cx.ui.data(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose(), records: &records }));
     if let Some(path) = &args.out {
         cx.ui.talk(&format!("Written to {}.\n", path.display()));
     }
@@ -40,6 +50,16 @@ pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
 pub async fn make(cx: &Context, env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
     cx.ui.warnings(env.warnings());
     Ok(env.plan(request).await?)
+}
+
+/// The records of what a plan deletes; a plan that deletes nothing costs nothing here.
+pub async fn going(env: &Environment, saved: &SavedPlan) -> Result<Vec<Recorded>, CliError> {
+    let gone = |step: &Step| matches!(step.action, Action::Delete);
+    let gone: BTreeSet<_> = saved.plan.steps.iter().filter(|step| gone(step)).map(|step| &step.address).collect();
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(env.records().await?.into_iter().filter(|record| gone.contains(&record.address)).collect())
 }
 
 /// The flags, as the engine takes them.

@@ -42,7 +42,7 @@ pub fn saved(cx: &Context, what: &str) -> Result<SavedPlan, CliError> {
 fn show_plan(cx: &Context, saved: &SavedPlan) -> Outcome {
     let clock = Clock::system();
     cx.ui.answer("show", ExitCode::Done, saved, || {
-        let text = plan(saved, &View { clock: &clock, verbose: cx.ui.verbose() });
+        let text = plan(saved, &View { clock: &clock, verbose: cx.ui.verbose(), records: &[] });
         format!("{text}{}", footer(saved, &clock, |rest| cx.command(rest)))
     });
     Ok(ExitCode::Done)

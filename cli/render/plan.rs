@@ -1,13 +1,16 @@
 //! A plan as people read it: header, one line per object, what was not done, sums.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
 
 use pool_engine::ops::SavedPlan;
-use pool_inventory::{Address, Money};
+use pool_inventory::{Address, Money, object::Recorded};
 use pool_planner::plan::{Declined, Group, Refusal, Why};
 
 use super::{
-    changes::{Counts, Line, fold, sum_up},
+    changes::{Counts, Line, Symbol, fold, sum_up},
     style::{ADD, BOLD, DIM, REMOVE, WARN, paint},
     table::{count, pad, width},
     when::Clock,
@@ -27,11 +30,14 @@ pub struct View<'a> {
     pub clock: &'a Clock,
     /// Every field, every line, every diff.
     pub verbose: bool,
+    /// What is recorded, to say what goes; a plan names only its address. Empty for a plan that stands for itself.
+    pub records: &'a [Recorded],
 }
 
 /// The plan, without the lines about how to apply it.
 pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
-    let (lines, counts) = fold(&saved.plan);
+    let (mut lines, counts) = fold(&saved.plan);
+    name_what_goes(&mut lines, view.records);
     let mut text = format!("{}\n", header(saved, view.clock));
     for (provider, why) in &saved.basis.unseen {
         let _ = writeln!(text, "{} provider {provider} was not reached: {why}", paint(WARN, "warning:"));
@@ -74,6 +80,16 @@ pub fn header(saved: &SavedPlan, clock: &Clock) -> String {
         clock.ago(saved.created),
         asked.join(", ")
     )
+}
+
+/// Says of what is deleted where and what it is.
+fn name_what_goes(lines: &mut [Line], records: &[Recorded]) {
+    let records: HashMap<&Address, &Recorded> = records.iter().map(|record| (&record.address, record)).collect();
+    for line in lines.iter_mut().filter(|line| line.symbol == Symbol::Remove && line.how.is_empty()) {
+        if let Some(record) = records.get(&line.address) {
+            line.detail = words::object(&record.provider, &record.spec, record.price);
+        }
+    }
 }
 
 fn change_lines(text: &mut String, lines: &[Line], columns: usize, verbose: bool) {
@@ -287,8 +303,8 @@ mod tests {
 
     fn show(saved: &SavedPlan, verbose: bool) -> String {
         let clock = Clock::fixed(samples::NOW);
-        let text =
-            plan(saved, &View { clock: &clock, verbose }) + &footer(saved, &clock, |rest| format!("pool {rest}"));
+        let text = plan(saved, &View { clock: &clock, verbose, records: &[] })
+            + &footer(saved, &clock, |rest| format!("pool {rest}"));
         anstream::adapter::strip_str(&text).to_string()
     }
 

@@ -476,10 +476,10 @@ fn destroy_leaves_nothing() {
     --- stderr
     acme/default · 1 pool · 2 hosts · state 14 · observed [AGO] (4 list calls, 2 hosts probed)
 
-      - host/web-0         cloud  requested
-      - volume/web-0.data  cloud  requested
-      - host/web-1         cloud  requested
-      - volume/web-1.data  cloud  requested
+      - host/web-0         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  requested
+      - volume/web-0.data  cloud/fast · 10 GiB · fast · € 1.17/month               requested
+      - host/web-1         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  requested
+      - volume/web-1.data  cloud/fast · 10 GiB · fast · € 1.17/month               requested
 
     Plan: 0 to add, 0 to change, 0 to replace, 4 to destroy. - € 46.34/month
     error: this needs a `yes`, and there is no terminal to ask at
@@ -493,10 +493,10 @@ fn destroy_leaves_nothing() {
     --- stderr
     acme/default · 1 pool · 2 hosts · state 14 · observed [AGO] (4 list calls, 2 hosts probed)
 
-      - host/web-0         cloud  requested
-      - volume/web-0.data  cloud  requested
-      - host/web-1         cloud  requested
-      - volume/web-1.data  cloud  requested
+      - host/web-0         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  requested
+      - volume/web-0.data  cloud/fast · 10 GiB · fast · € 1.17/month               requested
+      - host/web-1         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  requested
+      - volume/web-1.data  cloud/fast · 10 GiB · fast · € 1.17/month               requested
 
     Plan: 0 to add, 0 to change, 0 to replace, 4 to destroy. - € 46.34/month
     run [ID]: plan [ID], 6 steps

@@ -1,13 +1,13 @@
 //! `pool graph`
 
 use pool_engine::ops::{Environment, PlanRequest};
+use pool_planner::graph;
 use serde_json::json;
 
 use crate::{
     args::{Graph, GraphFormat},
     context::{Context, Outcome},
     error::ExitCode,
-    render::graph,
 };
 
 /// The steps of a plan and what each waits for.
@@ -21,9 +21,8 @@ pub fn run(cx: &Context, args: &Graph) -> Outcome {
         GraphFormat::Dot => graph::dot(&plan),
         GraphFormat::Mermaid => graph::mermaid(&plan),
         GraphFormat::Json => {
-            // JSON by nature; with --json it is the answer of the command.
-            let graph = graph::json(&plan);
-            cx.ui.answer("graph", ExitCode::Done, &graph, || format!("{graph:#}\n"));
+            // JSON by nature: printed as it is, whatever the flags say.
+            cx.ui.raw(&format!("{}\n", graph::json(&plan)));
             return Ok(ExitCode::Done);
         }
     };

@@ -2,7 +2,6 @@
 
 pub mod changes;
 pub mod explain;
-pub mod graph;
 pub mod object;
 pub mod plan;
 pub mod run;

@@ -10,6 +10,7 @@ mod fmt;
 mod init;
 mod inventories;
 mod life;
+mod local;
 mod program;
 mod refusals;
 mod sessions;

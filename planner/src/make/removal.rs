@@ -166,8 +166,11 @@ impl Planner<'_> {
             Some(Action::Update { to, .. }) => to.clone(),
             _ => now.spec.clone(),
         };
+        let seen = self.world.rows[row].sight.there().and_then(|seen| seen.spec.volume());
         if let Spec::Volume(volume) = &mut to {
             volume.attached = None;
+            // Grown by a run that was cut off before it was recorded: no provider makes it smaller again.
+            volume.size = volume.size.max(seen.map_or(volume.size, |seen| seen.size));
         }
         let draft = Draft {
             address: now.address.clone(),

@@ -88,7 +88,7 @@ impl Volumes {
         let mut all = Vec::new();
         for backend in &self.backends {
             let volumes = backend.list(&self.via).map_err(refused)?;
-            all.extend(volumes.iter().map(|volume| observed(volume, holder(&machines, volume))));
+            all.extend(volumes.iter().filter_map(|volume| settled(backend, volume, holder(&machines, volume))));
         }
         Ok(all)
     }
@@ -96,7 +96,7 @@ impl Volumes {
     pub(super) fn find(&self, hosts: &Hosts, token: &Token) -> Result<Option<Observed>, ProviderError> {
         for backend in &self.backends {
             if let Some(volume) = backend.find(token).map_err(refused)?.filter(|volume| volume.via == self.via) {
-                return Ok(Some(observed(&volume, holder(&hosts.notes()?, &volume))));
+                return Ok(settled(backend, &volume, holder(&hosts.notes()?, &volume)));
             }
         }
         Ok(None)
@@ -185,6 +185,21 @@ impl Volumes {
 /// The machine that has a volume.
 fn holder<'a>(machines: &'a [Notes], volume: &Volume) -> Option<&'a Notes> {
     machines.iter().find(|notes| notes.volumes.contains_key(&volume.id))
+}
+
+/// A volume as it is seen; a deletion that was cut off is carried out first, since nobody else would: the planner takes
+/// what is being deleted for gone. Two that delete at once do each other no harm.
+fn settled(backend: &DirBackend, volume: &Volume, holder: Option<&Notes>) -> Option<Observed> {
+    if volume.phase != Phase::Deleting {
+        return Some(observed(volume, holder));
+    }
+    match backend.delete(&volume.id) {
+        Ok(()) | Err(StorageError::NotFound(_)) => None,
+        Err(error) => {
+            let status = Status::Failed(format!("it cannot be deleted: {}", error.chain()).into());
+            Some(Observed { status, ..observed(volume, holder) })
+        }
+    }
 }
 
 fn observed(volume: &Volume, holder: Option<&Notes>) -> Observed {

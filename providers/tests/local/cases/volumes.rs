@@ -150,6 +150,31 @@ pub fn cut_off(bench: &Bench) {
     bench.delete(&all.provider, &a);
 }
 
+/// `pool` is killed while it deletes a volume: whoever looks next ends it, and its space is free.
+pub fn half_deleted(bench: &Bench) {
+    let all = open(bench);
+    let half_deleted = || {
+        let volume = all.done(Act::Create(Spec::Volume(spec(Bytes::mib(64), Provisioning::Thin))));
+        let ledger = bench.dir.join("dir/ledger.json");
+        let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&ledger).expect("read")).expect("a ledger");
+        value["volumes"][&*volume.id]["phase"] = "deleting".into();
+        fs::write(&ledger, serde_json::to_vec(&value).expect("a ledger")).expect("written");
+        volume
+    };
+    let gone = |volume: &Observed| {
+        assert!(!bench.dir.join("dir/volumes").join(&*volume.id).exists());
+        let market = bench.runtime.block_on(all.provider.market()).expect("market");
+        assert_eq!(market.backends[0].allocated, Bytes(0));
+    };
+    let volume = half_deleted();
+    assert_eq!(all.listed(), []);
+    gone(&volume);
+    let volume = half_deleted();
+    let token = &volume.owner.as_ref().expect("ours").token;
+    assert_eq!(bench.runtime.block_on(all.provider.find(token)), Ok(None));
+    gone(&volume);
+}
+
 /// An image with a file system, from a declared backend.
 pub fn thick(bench: &Bench) {
     let mut bench_backends = std::collections::BTreeMap::new();

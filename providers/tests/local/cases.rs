@@ -40,7 +40,7 @@ pub const ALL: &[Case] = &[
     ("a_thin_volume_moves_between_machines_with_its_data", For::All, volumes::thin),
     ("a_volume_in_use_is_not_taken_away", For::All, volumes::busy),
     ("an_attachment_that_was_cut_off_is_ended", For::All, volumes::cut_off),
-    ("a_deletion_that_was_cut_off_is_ended", For::All, volumes::half_deleted),
+    ("a_volume_half_deleted_goes_wholly", For::All, volumes::half_deleted),
     ("a_thick_volume_enforces_its_size_and_grows_online", For::Root, volumes::thick),
 ];
 

@@ -296,6 +296,7 @@ fn stride(usual: usize) -> usize {
 }
 
 /// Goes all ways again and again, killed further on each time, until nothing is left to be killed at.
+#[expect(clippy::print_stdout, reason = "how many kills there were is what a full run is started for")]
 fn killed_everywhere(ground: &Ground, stride: usize) {
     fs::create_dir_all(ground.path()).expect("a folder");
     let mut kills = [0; LEGS.len()];

@@ -135,6 +135,11 @@ fn outside(world: &mut World, words: &[&str]) {
                 volume.attached = None;
             }
         }
+        "grow" => {
+            if let Spec::Volume(volume) = &mut world.find(&words[1].parse().unwrap()).spec {
+                volume.size = gib(words[2]);
+            }
+        }
         "readdress" => {
             let endpoint = Endpoint { host: words[2].into(), port: 22, host_keys: vec!["key".into()] };
             world.find(&words[1].parse().unwrap()).endpoint = Some(endpoint);

@@ -276,7 +276,10 @@ impl World {
                 self.row_mut(step).spec = to.clone();
             }
             Action::Detach { to } => {
-                self.seen(step).spec = to.clone();
+                let object = self.seen(step);
+                let size = |spec: &Spec| spec.volume().map(|volume| volume.size);
+                assert!(size(to) >= size(&object.spec), "{} would get smaller", step.address);
+                object.spec = to.clone();
                 self.row_mut(step).spec = to.clone();
             }
             Action::PowerOn => self.seen(step).status = Status::Ready,

@@ -15,17 +15,21 @@ use crate::{
 
 /// Reads and checks the inventory, and nothing else.
 pub fn run(cx: &Context) -> Outcome {
-    let (root, Loaded { desired, warnings, .. }) = ops::validate(&cx.open_request()?)?;
-    cx.ui.warnings(&warnings);
-    let (pools, hosts) = (desired.pools.len(), hosts(&desired));
-    let result = json!({
-        "inventory": desired.inventory, "environment": desired.environment, "root": root, "pools": pools, "hosts": hosts,
-        "warnings": warnings.to_json(),
-    });
-    cx.ui.answer("validate", ExitCode::Done, &result, || {
+    let (root, all) = ops::validate(&cx.open_request()?)?;
+    let mut text = String::new();
+    let mut environments = Vec::new();
+    for Loaded { desired, warnings, .. } in &all {
+        cx.ui.warnings(warnings);
+        let (pools, hosts) = (desired.pools.len(), hosts(desired));
         let size = format!("{}, {}", count(pools, "pool"), count(hosts, "host"));
-        format!("{}/{} is valid: {size}\n", desired.inventory, desired.environment)
-    });
+        text += &format!("{}/{} is valid: {size}\n", desired.inventory, desired.environment);
+        environments.push(json!({
+            "inventory": desired.inventory, "environment": desired.environment, "pools": pools, "hosts": hosts,
+            "warnings": warnings.to_json(),
+        }));
+    }
+    let result = json!({ "root": root, "environments": environments });
+    cx.ui.answer("validate", ExitCode::Done, &result, || text);
     Ok(ExitCode::Done)
 }
 

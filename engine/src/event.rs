@@ -142,6 +142,8 @@ pub enum FailureClass {
     NoRoom,
     /// The request or the host's answer makes no sense; trying again will not help.
     Refused,
+    /// It was made, and the provider reports it broken.
+    Broken,
     /// A command on a host failed.
     Command,
     /// It may or may not have happened; the next apply finds out.
@@ -152,6 +154,14 @@ pub enum FailureClass {
     State,
     /// Anything else.
     Other,
+}
+
+impl FailureClass {
+    /// Whether something may have been changed before it failed.
+    fn leaves_traces(self) -> bool {
+        use FailureClass::{Broken, Cancelled, Command, InDoubt, State};
+        matches!(self, Broken | Cancelled | Command | InDoubt | State)
+    }
 }
 
 /// Why a step was not tried.
@@ -205,8 +215,27 @@ impl RunSummary {
             (0, _) => 0,
             _ if self.classes == [FailureClass::Unreachable] => 4,
             _ if self.classes == [FailureClass::Unauthorized] && self.succeeded == 0 => 3,
-            (_, 0) => 1,
+            (_, 0) if !self.classes.iter().any(|class| class.leaves_traces()) => 1,
             _ => 8,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_say_whether_anything_was_changed() {
+        let code = |succeeded, failed, classes: &[FailureClass]| {
+            RunSummary { succeeded, failed, classes: classes.to_vec(), ..RunSummary::default() }.exit_code()
+        };
+        assert_eq!(code(3, 0, &[]), 0);
+        assert_eq!(code(0, 1, &[FailureClass::Refused]), 1);
+        assert_eq!(code(0, 1, &[FailureClass::Broken]), 8, "a broken machine stands there now");
+        assert_eq!(code(0, 1, &[FailureClass::InDoubt]), 8);
+        assert_eq!(code(0, 1, &[FailureClass::Unauthorized]), 3);
+        assert_eq!(code(2, 1, &[FailureClass::Unreachable]), 4);
+        assert_eq!(code(2, 1, &[FailureClass::NoRoom]), 8);
     }
 }

@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use pool_inventory::{Kind, Name, Text, market::Market, object::Observed};
+use pool_inventory::{
+    Kind, Name, Text,
+    market::{Feature, Market},
+    object::Observed,
+};
 use pool_providers::{Page, Provider, ProviderError};
 
 use crate::retry::{self, Next};
@@ -73,31 +77,38 @@ fn holds_all(objects: &[Observed], recorded: &HashSet<Text>) -> bool {
     recorded.iter().all(|id| listed.contains(id))
 }
 
-/// All objects of a provider.
+/// All objects of a provider, all kinds at once.
 async fn list(provider: &dyn Provider, calls: &mut u64) -> Result<Vec<Observed>, ProviderError> {
-    let mut objects = Vec::new();
-    let mut kinds = vec![Kind::Host, Kind::Volume];
-    if provider.capabilities().features.contains(&pool_inventory::market::Feature::Networks) {
-        kinds.push(Kind::Network);
-    }
-    for kind in kinds {
-        let mut from: Option<Text> = None;
-        for page in 0.. {
-            if page == MAX_PAGES {
-                return Err(ProviderError::Other(
-                    format!("the list of {kind}s has more than {MAX_PAGES} pages").into(),
-                ));
-            }
-            *calls += 1;
-            let Page { objects: more, next } = patiently(|| provider.list(kind, from.clone())).await?;
-            objects.extend(more);
-            match next {
-                Some(next) => from = Some(next),
-                None => break,
-            }
+    let networks = async {
+        match provider.capabilities().features.contains(&Feature::Networks) {
+            true => list_kind(provider, Kind::Network).await,
+            false => Ok((Vec::new(), 0)),
         }
+    };
+    let (hosts, volumes, networks) =
+        tokio::try_join!(list_kind(provider, Kind::Host), list_kind(provider, Kind::Volume), networks)?;
+    let mut objects = Vec::new();
+    for (more, asked) in [hosts, volumes, networks] {
+        objects.extend(more);
+        *calls += asked;
     }
     Ok(objects)
+}
+
+/// All objects of a kind, page by page, and the calls that it took.
+async fn list_kind(provider: &dyn Provider, kind: Kind) -> Result<(Vec<Observed>, u64), ProviderError> {
+    let (mut objects, mut calls) = (Vec::new(), 0);
+    let mut from: Option<Text> = None;
+    for _ in 0..MAX_PAGES {
+        calls += 1;
+        let Page { objects: more, next } = patiently(|| provider.list(kind, from.clone())).await?;
+        objects.extend(more);
+        match next {
+            Some(next) => from = Some(next),
+            None => return Ok((objects, calls)),
+        }
+    }
+    Err(ProviderError::Other(format!("the list of {kind}s has more than {MAX_PAGES} pages").into()))
 }
 
 /// Asks again after passing errors, a few times.

@@ -65,3 +65,54 @@ pub fn known_hosts(desired: &Desired, recorded: &[Recorded]) -> BTreeMap<Name, V
     }
     known
 }
+
+/// Renders every template once with made-up addresses, so that a name that no host will ever have is an error before
+/// anything is made. Gives one message per pool and template that fails. O(pools with templates).
+pub fn dry_render(desired: &Desired) -> Vec<String> {
+    /// From the block that is set aside for documentation (RFC 5737).
+    const NOWHERE: &str = "192.0.2.1";
+    let endpoint = Endpoint { host: NOWHERE.into(), port: 22, host_keys: Vec::new() };
+    let mut problems = Vec::new();
+    for (pool, spec) in desired.pools.iter().filter(|(_, spec)| spec.bootstrap.has_templates()) {
+        let made_up = |pool: Name| {
+            let labels = desired.pools.get(&pool).map(|spec| spec.labels.clone()).unwrap_or_default();
+            let host = KnownHost { name: format!("{pool}-0").into(), endpoint: Some(endpoint.clone()), labels };
+            (pool, vec![host])
+        };
+        let want = Want {
+            spec: spec.bootstrap.clone(),
+            variables: desired.variables.clone(),
+            labels: spec.labels.clone(),
+            tenant: spec.tenant.clone(),
+            environment: desired.environment.clone(),
+            pool: pool.clone(),
+            hosts: spec.bootstrap.pools().into_iter().map(made_up).collect(),
+        };
+        if let Err(why) = want.render(&format!("{pool}-0"), &endpoint) {
+            problems.push(format!("pool {pool}: {why}"));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_no_host_has_is_found_before_anything_is_made() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let inventory = "version: 1\nname: t\nproviders: { cloud: { type: sim } }\npools:\n  web:\n    hosts: 1\n    \
+            size: { vcpus: 1, memory: 1GiB, disk: 1GiB }\n    image: debian-12\n    labels: { team: a }\n    \
+            bootstrap: { files: { /f: { template: f.tera } } }\n";
+        std::fs::write(dir.path().join("pool.yaml"), inventory).expect("an inventory");
+        let problems = |template: &str| {
+            std::fs::write(dir.path().join("f.tera"), template).expect("a template");
+            let loaded = pool_inventory::load(dir.path(), None, &|_| None).expect("it is sound as far as it goes");
+            dry_render(&loaded.desired)
+        };
+        assert!(problems("{{ self.labels.team }} {{ self.address }}").is_empty());
+        let found = problems("\n{{ self.labels.nope }}");
+        assert!(found.len() == 1 && found[0].contains("f.tera:2:"), "{found:?}");
+    }
+}

@@ -498,6 +498,11 @@ impl BootstrapSpec {
         self == &Self::default()
     }
 
+    /// Whether any file is a template.
+    pub fn has_templates(&self) -> bool {
+        self.files.values().any(|file| matches!(file.source, FileSource::Template(_)))
+    }
+
     /// Pools whose hosts its templates mention.
     pub fn pools(&self) -> BTreeSet<Name> {
         let templates = self.files.values().filter_map(|file| match &file.source {

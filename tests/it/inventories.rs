@@ -49,6 +49,12 @@ fn the_wrong_environment_is_an_error_that_names_the_right_ones() {
         "version: 1\nname: acme\nenvironments: { dev: {}, prod: {} }\nproviders: { cloud: { type: sim } }\npools: {}\n";
     t.file("pool.yaml", text);
     assert_snapshot!(t.run("validate"), @r"
+    exit 0
+    --- stdout
+    acme/dev is valid: 0 pools, 0 hosts
+    acme/prod is valid: 0 pools, 0 hosts
+    ");
+    assert_snapshot!(t.run("plan"), @r"
     exit 64
     --- stderr
     error: which environment? This inventory has dev, prod

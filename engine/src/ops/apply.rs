@@ -229,7 +229,8 @@ fn first_attempt(lease: &Lease) -> u32 {
 
 /// `user@computer, process 4711`
 fn holder() -> Text {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let uid = || format!("uid {}", rustix::process::getuid().as_raw());
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| uid());
     let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{computer}, process {}", std::process::id()).into()
 }

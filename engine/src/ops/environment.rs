@@ -7,16 +7,20 @@ use std::{
 };
 
 use pool_inventory::{
-    Diagnostics, Lineage, Loaded, Name, Text,
+    Diagnostic, Diagnostics, Lineage, Loaded, Name, Text,
     desired::{Desired, Hosts as PoolHosts},
     object::Recorded,
+    source::Sources,
 };
 use pool_providers::{Provider, ProviderError};
 use pool_state::{OpenOptions, Store};
 use tokio::sync::OnceCell;
 
 use super::{OpenRequest, OpsError};
-use crate::connect::{self, Hosts, Places};
+use crate::{
+    connect::{self, Hosts, Places},
+    wanted,
+};
 
 /// One environment of an inventory, opened. All operations start here.
 pub struct Environment {
@@ -47,33 +51,42 @@ impl Closing {
     }
 }
 
-/// Reads and checks an inventory, and nothing else.
-pub fn validate(request: &OpenRequest) -> Result<(PathBuf, Loaded), OpsError> {
-    read(request)
+/// Reads and checks an inventory, and nothing else: the environment that is asked for, or all of them.
+pub fn validate(request: &OpenRequest) -> Result<(PathBuf, Vec<Loaded>), OpsError> {
+    let root = find_root(request)?;
+    let environments = match &request.environment {
+        Some(environment) => vec![environment.to_string()],
+        None => pool_inventory::environments(&root).map_err(problems)?,
+    };
+    let loaded: Result<Vec<Loaded>, OpsError> = environments.iter().map(|name| read(&root, Some(name))).collect();
+    Ok((root, loaded?))
 }
 
-fn read(request: &OpenRequest) -> Result<(PathBuf, Loaded), OpsError> {
+fn find_root(request: &OpenRequest) -> Result<PathBuf, OpsError> {
     let start = match &request.dir {
         Some(dir) => dir.clone(),
         None => std::env::current_dir()
             .map_err(|e| OpsError::Other(format!("failed to find the working folder: {e}").into()))?,
     };
-    let root = pool_inventory::files::find_root(&start).map_err(|e| OpsError::NoInventory(super::chain(&e).into()))?;
+    pool_inventory::files::find_root(&start).map_err(|e| OpsError::NoInventory(super::chain(&e).into()))
+}
+
+fn read(root: &Path, environment: Option<&str>) -> Result<Loaded, OpsError> {
     let env = |name: &str| std::env::var(name).ok();
-    match pool_inventory::load(&root, request.environment.as_deref(), &env) {
-        Ok(loaded) => Ok((root, loaded)),
-        Err(problems) => Err(OpsError::Inventory {
-            rendered: problems.render(false),
-            coloured: problems.render(true),
-            json: problems.to_json(),
-        }),
-    }
+    let loaded = pool_inventory::load(root, environment, &env).map_err(problems)?;
+    let unrendered: Vec<Diagnostic> = wanted::dry_render(&loaded.desired).into_iter().map(Diagnostic::new).collect();
+    if unrendered.is_empty() { Ok(loaded) } else { Err(problems(Diagnostics::new(unrendered, Sources::default()))) }
+}
+
+fn problems(problems: Diagnostics) -> OpsError {
+    OpsError::Inventory { rendered: problems.render(false), coloured: problems.render(true), json: problems.to_json() }
 }
 
 impl Environment {
     /// Reads the inventory; the state is opened by the first operation that needs it, and made by the first that writes.
     pub async fn open(request: OpenRequest) -> Result<Self, OpsError> {
-        let (root, loaded) = read(&request)?;
+        let root = find_root(&request)?;
+        let loaded = read(&root, request.environment.as_deref())?;
         let places = Places::new(&root, &loaded.desired.environment, &request.program);
         let sources = digests(&root, &loaded.sources);
         let Loaded { desired, warnings, .. } = loaded;

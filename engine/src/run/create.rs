@@ -142,7 +142,7 @@ fn made(mut row: Recorded, seen: &Observed) -> Done {
     take_endpoint(&mut row, Some(seen));
     let Status::Failed(why) = &seen.status else { return Ok((endpoint_text(&row), Effect::Put(row))) };
     let failure = Failure {
-        class: FailureClass::Refused,
+        class: FailureClass::Broken,
         message: format!("it was made, and the provider reports it broken: {why}").into(),
         detail: None,
         hint: Some("the next pool apply replaces it".into()),

@@ -22,7 +22,9 @@ impl Reach {
             return Self { targets: None, excludes: BTreeSet::new(), holding: BTreeSet::new() };
         }
         let map = Neighbours::new(input, world, pools);
-        let targets = (!input.scope.targets.is_empty()).then(|| map.with_needs(&input.scope.targets));
+        // What is made needs what it stands on; what goes takes along what stands on it, and nothing below.
+        let reach = if input.scope.destroy { Neighbours::with_users } else { Neighbours::with_needs };
+        let targets = (!input.scope.targets.is_empty()).then(|| reach(&map, &input.scope.targets));
         let excludes = map.with_users(&input.scope.excludes);
         let holding = excludes.iter().filter_map(Address::host_of_volume).collect();
         Self { targets, excludes, holding }

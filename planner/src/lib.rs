@@ -1,4 +1,4 @@
-//! The pure planner: [`plan`]`(&PlanInput) -> Result<Plan, PlanError>`.
+//! The pure planner: [`plan()`]: `plan(&PlanInput) -> Result<Plan, PlanError>`.
 //!
 //! No I/O, no clock, no randomness but the seed: equal input gives equal bytes. `clippy.toml` beside this crate keeps it so.
 //!

@@ -99,6 +99,23 @@ fn every_kill_is_made_whole_by_the_next_apply() {
 }
 
 #[test]
+fn lost_replies_leave_exactly_one_machine_each() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for rate in ["30%", "100%"] {
+        let faults = format!("type: sim, faults: [{{ on: create, rate: {rate}, error: lost-reply }}]");
+        let inventory =
+            SMALL.replace("type: sim", &faults).replace("name: crash", &format!("name: lost-{}", &rate[..2]));
+        let place = dir.path().join(rate);
+        std::fs::create_dir(&place).and_then(|()| std::fs::write(place.join("pool.yaml"), inventory)).expect("files");
+        let applied = pool(&place, &apply_yes(&["apply"]));
+        assert!(applied.status.success(), "{rate}: {}", text(&applied));
+        assert_eq!(live(&place), (3, 3), "{rate}");
+        let plan = pool(&place, &["plan", "--detailed-exitcode"]);
+        assert_eq!(plan.status.code(), Some(0), "{rate}: {}", text(&plan));
+    }
+}
+
+#[test]
 fn of_two_applies_at_once_one_wins() {
     let dir = tempfile::tempdir().expect("a folder");
     let slow = SMALL.replace("type: sim", "type: sim, latency: 300ms, clock: real");

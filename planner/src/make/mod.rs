@@ -13,7 +13,11 @@
 //!
 //! `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
-use std::{collections::BTreeMap, ops::Range, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    rc::Rc,
+};
 
 use pool_inventory::{
     Address, Kind, Name, Text,
@@ -154,6 +158,8 @@ pub(crate) struct Planner<'a> {
     pub volumes: BTreeMap<Text, Vec<Range<usize>>>,
     /// Volumes that hosts lose although they stay: whoever replaces such a host waits for it.
     pub detached: BTreeMap<Address, Vec<DraftId>>,
+    /// Rows whose record is brought up to date already.
+    pub entered: BTreeSet<usize>,
     pub reach: Reach,
     pub ledger: Ledger,
     pub stock: Stock,
@@ -212,6 +218,7 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, P
         return Ok(Attempt::Pin(network, why));
     }
     planner.remove_networks();
+    planner.enter_rest();
     planner.bootstraps()?;
     planner.finish().map(|plan| Attempt::Done(Box::new(plan)))
 }
@@ -220,8 +227,10 @@ impl<'a> Planner<'a> {
     fn new(input: &'a PlanInput, pinned: &'a BTreeMap<Name, Why>) -> Result<Self, PlanError> {
         let (world, declined) = World::new(input)?;
         let pools = roster::roster(input, &world);
-        let ledger = Ledger::new(input, world.rows.iter().map(|row| &*row.now));
         let reach = Reach::new(input, &world, &pools);
+        // What the state lost and this plan may not find again is of others, as far as accounts go.
+        let counts = |row: &&world::Row<'_>| row.was.is_some() || reach.covers(&row.now.address);
+        let ledger = Ledger::new(input, world.rows.iter().filter(counts).map(|row| &*row.now));
         let mut volumes: BTreeMap<Text, Vec<Range<usize>>> = BTreeMap::new();
         let mut at = 0;
         while let Some(row) = world.rows.get(at) {
@@ -242,6 +251,7 @@ impl<'a> Planner<'a> {
             drafts: Drafts::default(),
             networks: BTreeMap::new(),
             detached: BTreeMap::new(),
+            entered: BTreeSet::new(),
             states: Vec::new(),
             input,
             world,

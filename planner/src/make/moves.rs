@@ -19,7 +19,6 @@ use crate::{
 pub(crate) struct Moves {
     hosts: BTreeMap<Text, Text>,
     volumes: BTreeMap<Text, Text>,
-    networks: BTreeMap<Text, Text>,
     pools: BTreeMap<Text, Text>,
 }
 
@@ -32,13 +31,15 @@ impl Moves {
             return Ok((moves, notes));
         }
         for (from, to) in &desired.moved {
-            let declared = match from.kind {
-                Kind::Pool => desired.pools.contains_key(&*from.name),
-                Kind::Network => desired.networks.contains_key(&*from.name),
-                _ => false,
+            let what = match from.kind {
+                Kind::Pool if desired.pools.contains_key(&*from.name) => {
+                    format!("it is declared, so it cannot have become {to}; take one of them out")
+                }
+                // Hosts are made in a network by its name, and clouds know it by the one that it was made with.
+                Kind::Network => "a network cannot be renamed; give it its old name".to_owned(),
+                _ => String::new(),
             };
-            if declared {
-                let what = format!("it is declared, so it cannot have become {to}; take one of them out");
+            if !what.is_empty() {
                 return Err(PlanError::Unsupported { address: from.clone(), what: what.into() });
             }
             let is = |address: &Address| recorded.iter().any(|row| stands_for(row, address));
@@ -51,9 +52,8 @@ impl Moves {
             let table = match from.kind {
                 Kind::Host => &mut moves.hosts,
                 Kind::Volume => &mut moves.volumes,
-                Kind::Network => &mut moves.networks,
                 Kind::Pool => &mut moves.pools,
-                Kind::Tenant => continue,
+                Kind::Network | Kind::Tenant => continue,
             };
             table.insert(from.name.clone(), to.name.clone());
         }
@@ -78,25 +78,17 @@ impl Moves {
 
     /// The row under its new address, or none when nothing of it is renamed.
     pub(crate) fn apply(&self, row: &Recorded, desired: &Desired) -> Option<Recorded> {
-        if self.hosts.is_empty() && self.volumes.is_empty() && self.networks.is_empty() && self.pools.is_empty() {
+        if self.hosts.is_empty() && self.volumes.is_empty() && self.pools.is_empty() {
             return None;
         }
         let mut out = row.clone();
         out.address = self.address(&row.address);
         out.pool = row.pool.as_ref().map(|pool| self.pool(pool, &row.address, &out.address, desired));
         out.needs = row.needs.iter().map(|need| self.address(need)).collect();
-        match &mut out.spec {
-            Spec::Host(host) => {
-                if let Some(to) = host.network.as_ref().and_then(|n| self.networks.get(n.as_str())) {
-                    host.network = Name::new(to).ok();
-                }
-            }
-            Spec::Volume(volume) => {
-                if let Some(Attachment { host, .. }) = &mut volume.attached {
-                    *host = self.address(host);
-                }
-            }
-            Spec::Network(_) => {}
+        if let Spec::Volume(volume) = &mut out.spec
+            && let Some(Attachment { host, .. }) = &mut volume.attached
+        {
+            *host = self.address(host);
         }
         (out != *row).then_some(out)
     }
@@ -104,13 +96,12 @@ impl Moves {
     fn address(&self, address: &Address) -> Address {
         let table = match address.kind {
             Kind::Host => &self.hosts,
-            Kind::Network => &self.networks,
             Kind::Volume => {
                 let moved = self.volumes.get(&address.name).unwrap_or(&address.name);
                 let (host, volume) = moved.split_once('.').unwrap_or((moved, ""));
                 return Address::volume(self.hosts.get(host).map_or(host, |to| to), volume);
             }
-            Kind::Pool | Kind::Tenant => return address.clone(),
+            Kind::Network | Kind::Pool | Kind::Tenant => return address.clone(),
         };
         table.get(&address.name).map_or_else(|| address.clone(), |to| Address { kind: address.kind, name: to.clone() })
     }

@@ -174,10 +174,11 @@ impl Planner<'_> {
     }
 
     fn emit_network(&mut self, address: &Address, state: &mut NetworkState) {
-        let record = state.row.and_then(|row| {
-            let later = matches!(state.fate, Fate::Nothing | Fate::Remove(_) | Fate::Forget(_));
-            if later { None } else { self.first(row, state.edit.take()) }
-        });
+        let acts = matches!(state.fate, Fate::Keep | Fate::Make(_) | Fate::Change { .. } | Fate::Replace(_));
+        // One that stays as it is may have another name, or be one that the state lost.
+        let stays = |row: &usize| matches!(state.fate, Fate::Nothing) && !self.world.rows[*row].unseen();
+        let stays = state.row.filter(stays).is_some() && self.reach.covers(address);
+        let record = state.row.filter(|_| acts || stays).and_then(|row| self.first(row, state.edit.take()));
         state.up.extend(record);
         let generation = state.row.map_or(1, |row| self.world.rows[row].now.generation);
         let leftovers = self.leftovers(state.row);

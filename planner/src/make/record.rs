@@ -1,5 +1,7 @@
 //! Steps that concern the record, and deletions.
 
+use std::borrow::Cow;
+
 use pool_inventory::{
     Address, Name,
     object::{Endpoint, FieldChange, Recorded, Spec},
@@ -10,7 +12,7 @@ use super::{
     draft::{Draft, DraftId},
     ledger::{Charges, difference},
     words,
-    world::Row,
+    world::{Row, World},
 };
 use crate::plan::{Action, Reason, Why};
 
@@ -70,13 +72,20 @@ impl Planner<'_> {
     /// the state lost, and `edit`.
     pub(crate) fn first(&mut self, row: usize, edit: Option<(Box<Recorded>, Reason)>) -> Option<DraftId> {
         let world = &self.world.rows[row];
-        let moved = world.was.filter(|was| **was != *world.now);
+        let moved = world.was.filter(|_| matches!(world.now, Cow::Owned(_)));
         let forced = match (world.was, moved) {
             (None, _) => Some(Reason::Unfinished),
             (_, Some(was)) if was.address != world.now.address => Some(Reason::Moved { from: was.address.clone() }),
-            (_, Some(_)) => Some(Reason::FollowsFrom { address: world.now.needs.first()?.clone() }),
+            // Only what it refers to has another name.
+            (_, Some(was)) => {
+                let renamed = world.now.needs.first().cloned().or(world.now.pool.as_ref().map(|p| Address::pool(p)));
+                Some(Reason::FollowsFrom { address: renamed.unwrap_or_else(|| was.address.clone()) })
+            }
             _ => None,
         };
+        if forced.is_some() {
+            self.entered.insert(row);
+        }
         let edit = edit.filter(|(to, _)| self.affords(row, to));
         let (to, reason) = match (edit, forced) {
             (None, None) => return None,
@@ -94,6 +103,17 @@ impl Planner<'_> {
             needs,
         };
         Some(self.drafts.push(draft))
+    }
+
+    /// Renames and objects that the state lost are recorded, even where nothing else is done about them.
+    pub(crate) fn enter_rest(&mut self) {
+        for row in 0..self.world.rows.len() {
+            let world = &self.world.rows[row];
+            let known = world.was.is_some() && matches!(world.now, Cow::Borrowed(_));
+            if !known && !world.unseen() && !self.entered.contains(&row) && self.reach.covers(&world.now.address) {
+                self.first(row, None);
+            }
+        }
     }
 
     /// Whether there is room for what the new row charges more than the old one; if not, says so.
@@ -200,19 +220,25 @@ impl Planner<'_> {
                 self.drafts.needs(step, first);
                 continue;
             }
-            let edit = refreshed(world).map(|(to, reason)| (Box::new(to), reason));
+            let edit = refreshed(&self.world, world).map(|(to, reason)| (Box::new(to), reason));
             self.first(row, edit);
         }
     }
 }
 
 /// The row as it was seen.
-fn refreshed(row: &Row<'_>) -> Option<(Recorded, Reason)> {
+fn refreshed(all: &World<'_>, row: &Row<'_>) -> Option<(Recorded, Reason)> {
     let seen = row.sight.there()?;
     let mut to = row.now.clone().into_owned();
     to.spec = seen.spec.clone();
     if let (Spec::Volume(to), Spec::Volume(was)) = (&mut to.spec, &row.now.spec) {
         (to.on_remove, to.tier) = (was.on_remove, was.tier.clone());
+        // The cloud may know its host by the name before a rename.
+        if let (Some(seen), Some(was)) = (&mut to.attached, &was.attached)
+            && all.same_host(&seen.host, &was.host)
+        {
+            seen.host.clone_from(&was.host);
+        }
     }
     let mut fields = row.now.spec.changes(&to.spec);
     if to.id.is_none() {

@@ -45,13 +45,17 @@ impl Environment {
             report.pools.insert(name.clone(), PoolStatus { desired, ..PoolStatus::default() });
         }
         for record in recorded {
-            self.add(&mut report, record, &seen, &view.seen);
+            self.add(&mut report, record, &seen, &view);
         }
         Ok(report)
     }
 
-    fn add(&self, report: &mut StatusReport, record: Recorded, seen: &Index<'_>, all: &Seen) {
-        let status = record.id.as_ref().and_then(|id| seen.get(&(&record.provider, id))).map(|o| o.status.clone());
+    fn add(&self, report: &mut StatusReport, record: Recorded, seen: &Index<'_>, view: &super::plan::View) {
+        let listed = record.id.as_ref().and_then(|id| seen.get(&(&record.provider, id))).map(|o| o.status.clone());
+        let asked = view.seen.providers.contains_key(&record.provider)
+            && view.capabilities.get(&record.provider).is_some_and(|can| can.creates);
+        let gone = || (asked && record.id.is_some()).then(|| Status::Failed("gone from the provider".into()));
+        let status = listed.or_else(gone);
         if let Some(pool) = &record.pool {
             let entry = report.pools.entry(pool.clone()).or_default();
             entry.cost = entry.cost + record.price;
@@ -60,7 +64,7 @@ impl Environment {
             Kind::Host => {
                 let wants = record.pool.as_ref().and_then(|pool| self.desired.pools.get(pool));
                 let bootstrapped = record.bootstrapped.is_some() || wants.is_none_or(|pool| pool.bootstrap.is_empty());
-                let host_seen = all.hosts.get(&record.address.name).cloned();
+                let host_seen = view.seen.hosts.get(&record.address.name).cloned();
                 if let Some(pool) = &record.pool {
                     let entry = report.pools.entry(pool.clone()).or_default();
                     entry.recorded += 1;

@@ -116,6 +116,21 @@ fn lost_replies_leave_exactly_one_machine_each() {
 }
 
 #[test]
+fn a_place_without_capacity_is_left_for_the_next_approved_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let inventory = "version: 1\nname: full\nproviders:\n  cloud:\n    type: sim\n    \
+        faults: [{ on: create, address: host/web-1, nth: 1, error: no-capacity }]\n\
+        pools:\n  web: { hosts: 3, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n";
+    std::fs::write(dir.path().join("pool.yaml"), inventory).expect("an inventory");
+    let applied = pool(dir.path(), &apply_yes(&["apply"]));
+    assert!(applied.status.success(), "{}", text(&applied));
+    assert!(text(&applied).contains("no capacity in cloud/"), "{}", text(&applied));
+    assert_eq!(live(dir.path()), (3, 0));
+    let plan = pool(dir.path(), &["plan", "--detailed-exitcode"]);
+    assert_eq!(plan.status.code(), Some(0), "what it costs there is recorded: {}", text(&plan));
+}
+
+#[test]
 fn of_two_applies_at_once_one_wins() {
     let dir = tempfile::tempdir().expect("a folder");
     let slow = SMALL.replace("type: sim", "type: sim, latency: 300ms, clock: real");

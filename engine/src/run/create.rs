@@ -7,12 +7,12 @@
 use std::time::Instant;
 
 use pool_inventory::{
-    Token,
+    Money, Token,
     object::{Observed, Recorded, Spec, Status},
 };
 use pool_planner::{
     Step,
-    plan::{GroupId, NewRecord},
+    plan::{Candidate, GroupId, NewRecord},
 };
 use pool_providers::{Act, ProviderError, Request};
 
@@ -130,9 +130,18 @@ fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: 
         adopted: wish.adopted,
         protected: record.protected,
         needs: record.needs.clone(),
-        price: record.price,
+        price: price(shared, wish, spec).unwrap_or(record.price),
         serial: 0,
     }
+}
+
+/// What a host costs at the place where it is made: an alternative has a price of its own.
+fn price(shared: &Shared, wish: &Wish<'_>, spec: &Spec) -> Option<Money> {
+    let group = shared.plan.groups.get(wish.group?.0 as usize)?;
+    let host = spec.host()?;
+    let here =
+        |place: &&Candidate| place.offering == host.offering && place.zone == host.zone && place.region == host.region;
+    group.candidates.iter().find(here).map(|place| place.price)
 }
 
 /// The row of an object that exists. What is ours alone (labels of no cloud, `on_remove`) stays as it was asked for.

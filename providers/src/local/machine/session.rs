@@ -9,9 +9,11 @@ use std::{
 };
 
 use rustix::{
-    process::{Gid, Uid},
+    process::{Gid, Signal as Sig, Uid},
     thread::{set_thread_gid, set_thread_groups, set_thread_res_gid, set_thread_res_uid},
 };
+
+use tokio::signal::unix::{Signal, SignalKind};
 
 use super::{Doing, Fault, log, users, users::User};
 
@@ -26,8 +28,13 @@ pub(super) fn run(user: &OsString, terminal: bool, command: Option<&OsString>) -
             if command.is_none() && terminal {
                 greet();
             }
-            let error = shell(&user, command).exec();
-            Fault::new(format!("starting {}", user.shell), error)
+            match hear_signals() {
+                Ok(_heard) => {
+                    let error = shell(&user, command).exec();
+                    Fault::new(format!("starting {}", user.shell), error)
+                }
+                Err(fault) => fault,
+            }
         }
         Err(fault) => fault,
     };
@@ -57,6 +64,19 @@ fn become_user(name: &str, terminal: bool) -> Result<User, Fault> {
         env::set_current_dir("/").doing(|| "entering /".into())?;
     }
     Ok(user)
+}
+
+/// Undoes what whoever started the machine has ignored: a shell cannot trap a signal that was ignored before it, and
+/// what runs in the background of a script, or under `nohup`, ignores the signals of a terminal.
+///
+/// A signal that is heard becomes one that has its default effect when the process becomes another program.
+fn hear_signals() -> Result<Vec<Signal>, Fault> {
+    let what = || "hearing signals".to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().doing(what)?;
+    let _inside = runtime.enter();
+    let terminal = [Sig::HUP, Sig::INT, Sig::QUIT, Sig::TERM, Sig::TSTP, Sig::TTIN, Sig::TTOU];
+    let all = terminal.into_iter().chain([Sig::ALARM, Sig::CHILD, Sig::USR1, Sig::USR2]);
+    all.map(|signal| tokio::signal::unix::signal(SignalKind::from_raw(signal.as_raw())).doing(what)).collect()
 }
 
 fn shell(user: &User, command: Option<&OsString>) -> Command {

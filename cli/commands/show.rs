@@ -53,7 +53,7 @@ async fn show_address(cx: &Context, env: &Environment, address: &Address) -> Out
     match address.kind {
         Kind::Pool => show_pool(cx, env, address, &records),
         Kind::Tenant => Err(CliError::usage(format!("{address} is no object")).hint("see what it costs: pool cost")),
-        Kind::Host | Kind::Volume | Kind::Network => {
+        Kind::Host | Kind::Volume | Kind::Network | Kind::Snapshot | Kind::Backup => {
             let found: Vec<&Recorded> = records.iter().filter(|record| record.address == *address).collect();
             if found.is_empty() {
                 return Err(not_recorded(cx, address));

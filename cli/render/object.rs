@@ -54,6 +54,8 @@ fn spec(rows: &mut Rows, spec: &Spec) {
                 rows.add("disk", host.size.disk.to_string());
             }
             rows.some("network", host.network.as_ref());
+            rows.some("public address from", host.public.as_ref());
+            rows.some("boots from", host.root.as_ref().map(|root| format!("{} {}", root.backend, root.size)).as_ref());
             rows.add("tags", words::labels(&host.tags));
         }
         Spec::Volume(volume) => {
@@ -62,7 +64,19 @@ fn spec(rows: &mut Rows, spec: &Spec) {
             rows.add("space", format!("{:?}, on_remove: {:?}", volume.provisioning, volume.on_remove).to_lowercase());
             rows.add("tags", words::labels(&volume.tags));
         }
-        Spec::Network(network) => rows.add("tags", words::labels(&network.tags)),
+        Spec::Network(network) => {
+            rows.some("router to", network.router.as_ref());
+            for (direction, rules) in [("ingress", &network.ingress), ("egress", &network.egress)] {
+                for (name, rule) in rules {
+                    rows.add(direction, format!("{name}: {rule}"));
+                }
+            }
+            rows.add("tags", words::labels(&network.tags));
+        }
+        Spec::Snapshot(copy) | Spec::Backup(copy) => {
+            rows.add("of", copy.of.to_string());
+            rows.add("tags", words::labels(&copy.tags));
+        }
     }
 }
 

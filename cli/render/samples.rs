@@ -36,6 +36,7 @@ pub fn host() -> HostSpec {
         user: "pool".into(),
         authorized_keys: vec!["ssh-ed25519 AAAA".into()],
         at: None,
+        ..HostSpec::default()
     }
 }
 
@@ -50,6 +51,8 @@ pub fn volume(on: &str) -> VolumeSpec {
         tags: BTreeMap::new(),
         attached: Some(Attachment { host: Address::host(on), mount: Some("/var/lib/data".into()) }),
         on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
     }
 }
 

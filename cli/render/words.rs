@@ -44,7 +44,14 @@ pub fn object(provider: &str, spec: &Spec, price: Money) -> String {
         }
         Spec::Network(network) => {
             parts.push(provider.to_owned());
-            parts.push(network.cidr.to_string());
+            parts.extend(network.existing.iter().map(|name| format!("uses {name}")));
+            parts.extend(network.cidr.map(|cidr| cidr.to_string()));
+            parts.extend(network.router.iter().map(|to| format!("router to {to}")));
+        }
+        Spec::Snapshot(copy) | Spec::Backup(copy) => {
+            parts.push(copy.backend.to_string());
+            parts.push(copy.size.to_string());
+            parts.push(format!("of {}", copy.of));
         }
     }
     parts.extend(monthly(price));

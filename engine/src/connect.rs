@@ -13,7 +13,13 @@ use pool_inventory::{
     Name,
     desired::{BackendSpec, ProviderKind, ProviderSpec},
 };
-use pool_providers::{Provider, ProviderError, local::LocalProvider, sim::SimProvider, ssh::SshProvider};
+use pool_providers::{
+    Provider, ProviderError,
+    local::LocalProvider,
+    openstack::{self, OpenStackProvider},
+    sim::SimProvider,
+    ssh::SshProvider,
+};
 
 /// Where an environment keeps what is its own.
 #[derive(Debug, Clone)]
@@ -49,6 +55,16 @@ impl Places {
         self.root.join(".pool").join("ssh").join("id_ed25519")
     }
 
+    /// What a cloud offers and seldom changes, as it was asked for last; may be deleted at any time.
+    pub fn cache(&self, provider: &str) -> PathBuf {
+        self.home.join("cache").join(format!("{provider}.json"))
+    }
+
+    /// The secret that host keys of new hosts are derived from, where the inventory names none; one for all environments.
+    pub fn host_key_seed(&self) -> PathBuf {
+        self.root.join(".pool").join("ssh").join("host-keys.seed")
+    }
+
     /// The ledger of a simulated cloud.
     pub fn sim_ledger(&self, provider: &str) -> PathBuf {
         self.home.join("sim").join(format!("{provider}.ledger"))
@@ -82,6 +98,10 @@ fn provider(
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     Ok(match &spec.kind {
         ProviderKind::Sim(sim) => Arc::new(SimProvider::open(name.clone(), (**sim).clone(), places.sim_ledger(name))?),
+        ProviderKind::Openstack(openstack) => {
+            let (cache, seed) = (places.cache(name), places.host_key_seed());
+            Arc::new(OpenStackProvider::open(name.clone(), (**openstack).clone(), openstack::Places { cache, seed })?)
+        }
         ProviderKind::Ssh => Arc::new(SshProvider::new(name.clone())),
         ProviderKind::Local => {
             let dir = places.local(name);

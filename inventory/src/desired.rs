@@ -2,11 +2,15 @@
 //!
 //! These types carry meaning only; where a value stood in which file is known to the parser alone.
 
+mod network;
+mod openstack;
 mod sim;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -14,6 +18,8 @@ use crate::{
     units::{Bytes, FileMode, Money, Percent, TimeSpan},
 };
 
+pub use network::{NetworkDecl, Peer, Ports, Protocol, Rule};
+pub use openstack::OpenStackSpec;
 pub use sim::{SimCall, SimClock, SimError, SimFault, SimOffering, SimSpec};
 
 /// Everything that an inventory declares for one environment.
@@ -89,6 +95,8 @@ pub enum ProviderKind {
     Ssh,
     /// The simulated cloud.
     Sim(Box<SimSpec>),
+    /// A project of an OpenStack cloud.
+    Openstack(Box<OpenStackSpec>),
 }
 
 impl ProviderKind {
@@ -98,6 +106,7 @@ impl ProviderKind {
             ProviderKind::Local => "local",
             ProviderKind::Ssh => "ssh",
             ProviderKind::Sim(_) => "sim",
+            ProviderKind::Openstack(_) => "openstack",
         }
     }
 }
@@ -127,6 +136,8 @@ pub enum Trust {
     Pinned,
     /// The provider handed it out at creation.
     Injected,
+    /// The host printed it on its console, which only the provider can read.
+    Console,
     /// The first key seen is accepted and recorded.
     FirstContact,
 }
@@ -148,6 +159,21 @@ pub enum SecretRef {
 pub struct TenantSpec {
     /// Upper limits.
     pub quota: QuotaSpec,
+    /// What it must not share with other tenants.
+    pub isolation: Isolation,
+}
+
+/// What a tenant must not share with others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// Nothing but what providers keep apart by themselves.
+    #[default]
+    None,
+    /// Networks: no pool of another tenant stands in one of its networks.
+    Network,
+    /// Physical machines: its hosts take only offerings that are dedicated to it, and nobody else takes those.
+    DedicatedHosts,
 }
 
 /// Upper limits; `None` is no limit.
@@ -165,15 +191,20 @@ pub struct QuotaSpec {
     pub cost: Option<Money>,
 }
 
-/// A declared network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NetworkDecl {
-    /// Whose it is.
-    pub tenant: Name,
-    /// Its address range.
-    pub cidr: IpNet,
-    /// Providers it is made on.
-    pub on: Vec<Name>,
+impl QuotaSpec {
+    /// The limits, by what accounts are called: `hosts`, `vcpus`, `memory`, `storage.TIER`, and `cost` in millionths
+    /// per hour, rounded down.
+    pub fn limits(&self) -> Vec<(Text, u64)> {
+        let hourly = |monthly: Money| u64::try_from(monthly.0 / crate::units::HOURS_PER_MONTH).unwrap_or(0);
+        let fixed = [
+            ("hosts", self.hosts),
+            ("vcpus", self.vcpus),
+            ("memory", self.memory.map(|m| m.0)),
+            ("cost", self.cost.map(hourly)),
+        ];
+        let fixed = fixed.into_iter().filter_map(|(name, limit)| Some((Text::from(name), limit?)));
+        fixed.chain(self.storage.iter().map(|(tier, size)| (format!("storage.{tier}").into(), size.0))).collect()
+    }
 }
 
 /// A backend of our own: a folder on this computer.
@@ -245,6 +276,12 @@ pub struct PoolSpec {
     pub ssh: Option<Access>,
     /// Whether its hosts and volumes are never destroyed.
     pub protected: bool,
+    /// Addresses that hosts must have in the network, by host name.
+    pub addresses: BTreeMap<Text, IpAddr>,
+    /// External network that each host gets a public address from.
+    pub public: Option<Text>,
+    /// Tier of the volume that hosts boot from; none: the disk of the offering.
+    pub root: Option<Name>,
 }
 
 /// The hosts of a pool.
@@ -260,8 +297,12 @@ pub enum Hosts {
 /// A host that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedHost {
-    /// IP address or DNS name.
+    /// IP address or DNS name; empty where `id` says which machine it is.
     pub address: Text,
+    /// The provider's id of a machine that exists there; none: only its address is known.
+    pub id: Option<Text>,
+    /// The provider's ids of volumes that exist and are attached to it, by name.
+    pub volumes: BTreeMap<Name, Text>,
     /// Pinned host key in OpenSSH form, `ssh-ed25519 AAAA…`.
     pub host_key: Option<Text>,
     /// How to log in, where neither the pool's nor the provider's way fits.
@@ -269,7 +310,7 @@ pub struct NamedHost {
 }
 
 /// What a host must have at least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Size {
     /// Cores.
     pub vcpus: u32,
@@ -288,6 +329,29 @@ pub struct Place {
     pub spread: Option<Spread>,
     /// What decides between places that fit.
     pub optimize: Optimize,
+    /// Whether hosts keep away from each other's physical machines.
+    pub apart: Option<Apart>,
+    /// Machine sizes that may be taken, with `*` for any run of characters; empty: every one that is large enough.
+    pub offerings: Vec<Text>,
+}
+
+/// How strictly hosts of a pool keep away from each other's physical machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Apart {
+    /// No two on one machine; a host that finds no machine of its own is not made.
+    Must,
+    /// As far as there are machines.
+    May,
+}
+
+impl std::fmt::Display for Apart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Apart::Must => "must",
+            Apart::May => "may",
+        })
+    }
 }
 
 /// `PROVIDER[/REGION[/ZONE]]`, each part with `*` for any run of characters.
@@ -331,6 +395,8 @@ pub struct PoolVolume {
     pub on_remove: OnRemove,
     /// Whether it is never destroyed.
     pub protected: bool,
+    /// What its first content is: a volume, a snapshot or a backup; none: it is empty.
+    pub from: Option<Address>,
 }
 
 /// What happens to a volume that leaves the inventory.

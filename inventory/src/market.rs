@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{Media, Provisioning, QuotaSpec, Size},
+    desired::{Media, Provisioning, Size},
     names::{Kind, Name, Text},
     units::{Bytes, Money, TimeSpan},
 };
@@ -17,12 +17,37 @@ pub struct Market {
     pub offerings: Vec<Offering>,
     /// Storage that the provider brings, called `PROVIDER/NAME`, and that it can attach.
     pub backends: Vec<BackendOffer>,
-    /// Names of the images that can be used.
+    /// Names and ids of the images that can be used.
     pub images: BTreeSet<Text>,
-    /// Limits of the account.
-    pub quota: QuotaSpec,
-    /// What the account uses now, ours and others', in the same fields.
-    pub used: QuotaSpec,
+    /// Limits of the account, by what [`Recorded::charges`](crate::object::Recorded::charges) calls them after
+    /// `provider/P/`: `hosts`, `vcpus`, `memory`, `storage`, `volumes`, `snapshots`, `backups`, `addresses`, `cost`.
+    pub limits: BTreeMap<Text, Limit>,
+    /// Networks that exist there, ours and others'.
+    pub networks: Vec<NetworkOffer>,
+    /// How long ago the oldest part of this was asked for; zero: now.
+    pub age: TimeSpan,
+}
+
+/// A limit of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// The most.
+    pub limit: u64,
+    /// What the account uses now, ours and others'.
+    pub used: u64,
+}
+
+/// A network that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkOffer {
+    /// The provider's id.
+    pub id: Text,
+    /// The provider's name; several networks may share one.
+    pub name: Text,
+    /// Whether public addresses come from it, and routers lead to it.
+    pub external: bool,
+    /// Addresses that are left; none: not told.
+    pub free: Option<u64>,
 }
 
 /// A machine size in a zone.
@@ -42,6 +67,8 @@ pub struct Offering {
     pub price: Money,
     /// Machines left; none: not told.
     pub stock: Option<u32>,
+    /// The tenant whose hosts alone stand on the machines of this offering; none: machines are shared.
+    pub dedicated: Option<Name>,
 }
 
 /// A backend that can serve volumes.
@@ -78,6 +105,8 @@ pub struct Capabilities {
     pub batch: usize,
     /// How long after a possible send the absence of an object proves nothing.
     pub visibility_delay: TimeSpan,
+    /// Fields that its lists do not tell, by kind: what is recorded stands for what is there.
+    pub unseen: BTreeMap<Kind, BTreeSet<Text>>,
 }
 
 impl Capabilities {
@@ -120,6 +149,30 @@ pub enum Feature {
     EnforcedSize,
     /// Networks.
     Networks,
+    /// Networks that exist already.
+    ExistingNetworks,
+    /// Rules of networks, name servers, DHCP on and off.
+    Rules,
+    /// Routers to external networks.
+    Routers,
+    /// Addresses that the inventory chooses.
+    FixedAddresses,
+    /// Public addresses.
+    PublicAddresses,
+    /// Keeping hosts of a pool on different physical machines.
+    Apart,
+    /// Hosts that boot from a volume of a tier.
+    RootDisks,
+    /// Host keys that are read from the console.
+    ConsoleKeys,
+    /// Turning hosts off and on, and restarting them.
+    Power,
+    /// Snapshots of volumes, and volumes made from them and from other volumes.
+    Snapshots,
+    /// Backups of volumes, and volumes made from them.
+    Backups,
+    /// Taking over machines that exist.
+    Adopting,
 }
 
 impl Feature {
@@ -133,6 +186,18 @@ impl Feature {
             Feature::Owners => "files of other owners",
             Feature::EnforcedSize => "volumes with an enforced size",
             Feature::Networks => "networks",
+            Feature::ExistingNetworks => "networks that exist",
+            Feature::Rules => "rules of networks",
+            Feature::Routers => "routers",
+            Feature::FixedAddresses => "chosen addresses",
+            Feature::PublicAddresses => "public addresses",
+            Feature::Apart => "keeping hosts apart",
+            Feature::RootDisks => "booting from a volume",
+            Feature::ConsoleKeys => "host keys from the console",
+            Feature::Power => "turning hosts off and on",
+            Feature::Snapshots => "snapshots",
+            Feature::Backups => "backups",
+            Feature::Adopting => "taking over machines",
         }
     }
 }

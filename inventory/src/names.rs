@@ -113,6 +113,10 @@ pub enum Kind {
     Host,
     /// A volume of a host, `volume/web-3.data`.
     Volume,
+    /// A snapshot of a volume, `snapshot/web-3.data.before-upgrade`.
+    Snapshot,
+    /// A backup of a volume, `backup/web-3.data.monday`.
+    Backup,
     /// A pool, `pool/web`; never an object of a cloud.
     Pool,
     /// A tenant, `tenant/retail`; never an object of a cloud.
@@ -121,7 +125,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds as users write them.
-    pub const LIST: &str = "network, host, volume, pool, tenant";
+    pub const LIST: &str = "network, host, volume, snapshot, backup, pool, tenant";
 
     /// The kind as users write it.
     pub fn as_str(self) -> &'static str {
@@ -129,6 +133,8 @@ impl Kind {
             Kind::Network => "network",
             Kind::Host => "host",
             Kind::Volume => "volume",
+            Kind::Snapshot => "snapshot",
+            Kind::Backup => "backup",
             Kind::Pool => "pool",
             Kind::Tenant => "tenant",
         }
@@ -179,6 +185,22 @@ impl Address {
         Self { kind: Kind::Tenant, name: name.into() }
     }
 
+    /// The volume that a snapshot or backup is of: `volume/web-3.data` for `snapshot/web-3.data.monday`.
+    pub fn volume_of_copy(&self) -> Option<Address> {
+        match self.kind {
+            Kind::Snapshot | Kind::Backup => {
+                let (volume, _) = self.name.rsplit_once('.')?;
+                Some(Address { kind: Kind::Volume, name: volume.into() })
+            }
+            _ => None,
+        }
+    }
+
+    /// `snapshot/HOST.VOLUME.NAME` or `backup/HOST.VOLUME.NAME` of a volume.
+    pub fn copy_of(kind: Kind, volume: &Address, name: &str) -> Self {
+        Self { kind, name: format!("{}.{name}", volume.name).into() }
+    }
+
     /// The host that a volume belongs to: `host/web-3` for `volume/web-3.data`, none for other kinds.
     pub fn host_of_volume(&self) -> Option<Address> {
         if self.kind != Kind::Volume {
@@ -198,6 +220,8 @@ impl FromStr for Address {
             "network" => Kind::Network,
             "host" => Kind::Host,
             "volume" => Kind::Volume,
+            "snapshot" => Kind::Snapshot,
+            "backup" => Kind::Backup,
             "pool" => Kind::Pool,
             "tenant" => Kind::Tenant,
             _ => return Err(bad()),
@@ -205,7 +229,8 @@ impl FromStr for Address {
         let part =
             |p: &str| p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !p.is_empty();
         let well_formed = match kind {
-            Kind::Volume => name.split_once('.').is_some_and(|(host, volume)| part(host) && part(volume)),
+            Kind::Volume => name.split('.').count() == 2 && name.split('.').all(part),
+            Kind::Snapshot | Kind::Backup => name.split('.').count() == 3 && name.split('.').all(part),
             _ => part(name),
         };
         if well_formed { Ok(Self { kind, name: name.into() }) } else { Err(bad()) }
@@ -373,10 +398,21 @@ mod tests {
 
     #[test]
     fn addresses_round_trip_and_sort_by_number() {
-        for text in ["host/web-3", "volume/web-3.data", "network/front", "pool/web", "tenant/retail"] {
+        for text in
+            ["host/web-3", "volume/web-3.data", "snapshot/web-3.data.a", "network/front", "pool/web", "tenant/retail"]
+        {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
-        for bad in ["web-3", "host/", "thing/x", "volume/web", "host/a b", "host/web-3.data"] {
+        for bad in [
+            "web-3",
+            "host/",
+            "thing/x",
+            "volume/web",
+            "volume/a.b.c",
+            "backup/web-3.data",
+            "host/a b",
+            "host/web-3.data",
+        ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }
         let mut hosts: Vec<Address> = ["web-10", "web-9", "web-1", "db-2"].map(Address::host).into();

@@ -9,12 +9,12 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{OnRemove, Provisioning, Size},
+    desired::{Apart, OnRemove, Provisioning, Rule, Size},
     names::{Address, Kind, Lineage, Name, Text, Token},
     units::Bytes,
 };
 
-/// One host, volume or network, in full.
+/// One host, volume, network, snapshot or backup, in full.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Spec {
@@ -24,10 +24,14 @@ pub enum Spec {
     Volume(VolumeSpec),
     /// A network.
     Network(NetworkSpec),
+    /// A snapshot of a volume: lives beside it, where it lives.
+    Snapshot(CopySpec),
+    /// A backup of a volume: outlives it.
+    Backup(CopySpec),
 }
 
 /// A host, in full.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostSpec {
     /// The provider's name of the machine size; `existing` for hosts that are adopted.
     pub offering: Text,
@@ -49,6 +53,35 @@ pub struct HostSpec {
     pub authorized_keys: Vec<Text>,
     /// Where it answers, for hosts that exist.
     pub at: Option<Endpoint>,
+    /// The address that it was asked to have in its network; none: the provider chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The provider's name of the external network that it has a public address from; none: it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Text>,
+    /// Whether it keeps away from the physical machines of the other hosts of its pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apart: Option<Apart>,
+    /// The volume that it boots from; none: the disk of its offering.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootDisk>,
+    /// Whether its host keys are read from its console, not given to it at creation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub console_keys: bool,
+    /// The provider's id of what exists and is taken over; none: it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Text>,
+}
+
+/// The volume that a host boots from. It comes and goes with the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootDisk {
+    /// Tier that was asked for.
+    pub tier: Name,
+    /// Backend that serves it, `PROVIDER/NAME`.
+    pub backend: Text,
+    /// Size.
+    pub size: Bytes,
 }
 
 /// A volume, in full.
@@ -70,6 +103,27 @@ pub struct VolumeSpec {
     pub attached: Option<Attachment>,
     /// What happens when it leaves the inventory. Ours only: never sent to a provider, never seen there.
     pub on_remove: OnRemove,
+    /// The volume, snapshot or backup that its first content came from. Looked at when it is made, and never compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Address>,
+    /// The provider's id of what exists and is taken over; none: it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Text>,
+}
+
+/// A snapshot or backup, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopySpec {
+    /// The volume that it is of.
+    pub of: Address,
+    /// Tier of the volume when it was taken.
+    pub tier: Name,
+    /// Backend that holds it, `PROVIDER/NAME`.
+    pub backend: Text,
+    /// Size of the volume when it was taken.
+    pub size: Bytes,
+    /// Labels; part of what is compared.
+    pub tags: BTreeMap<Text, Text>,
 }
 
 /// Where a volume is attached.
@@ -81,13 +135,51 @@ pub struct Attachment {
     pub mount: Option<Text>,
 }
 
-/// A network, in full.
+/// A network, in full: the network itself, its one subnet, its way out, and who may talk to its hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkSpec {
-    /// Address range.
-    pub cidr: IpNet,
+    /// Address range; none for a network that exists.
+    pub cidr: Option<IpNet>,
     /// Labels; part of what is compared.
     pub tags: BTreeMap<Text, Text>,
+    /// The provider's name or id of the network that exists and is used as it is; none: it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Text>,
+    /// The provider's name of the external network that a router of its own leads to; none: no router.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<Text>,
+    /// Whether hosts get their addresses by DHCP.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub dhcp: bool,
+    /// Name servers that hosts are told, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
+    /// What may come in, beside what hosts of the network say to each other.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ingress: BTreeMap<Name, Rule>,
+    /// What may go out; empty: everything.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub egress: BTreeMap<Name, Rule>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl NetworkSpec {
+    /// A network of its own, closed to the outside.
+    pub fn new(cidr: IpNet) -> Self {
+        Self {
+            cidr: Some(cidr),
+            tags: BTreeMap::new(),
+            existing: None,
+            router: None,
+            dhcp: true,
+            dns: Vec::new(),
+            ingress: BTreeMap::new(),
+            egress: BTreeMap::new(),
+        }
+    }
 }
 
 /// Where a host answers SSH.
@@ -126,6 +218,8 @@ impl Spec {
             Spec::Host(_) => Kind::Host,
             Spec::Volume(_) => Kind::Volume,
             Spec::Network(_) => Kind::Network,
+            Spec::Snapshot(_) => Kind::Snapshot,
+            Spec::Backup(_) => Kind::Backup,
         }
     }
 
@@ -139,6 +233,16 @@ impl Spec {
         if let Spec::Volume(volume) = self { Some(volume) } else { None }
     }
 
+    /// The network spec, if this is one.
+    pub fn network(&self) -> Option<&NetworkSpec> {
+        if let Spec::Network(network) = self { Some(network) } else { None }
+    }
+
+    /// The spec of a snapshot or backup, if this is one.
+    pub fn copy(&self) -> Option<&CopySpec> {
+        if let Spec::Snapshot(copy) | Spec::Backup(copy) = self { Some(copy) } else { None }
+    }
+
     /// The fields in which `to` differs, sorted by name. Specs of two kinds differ in `kind` alone.
     pub fn changes(&self, to: &Spec) -> Vec<FieldChange> {
         if self == to {
@@ -148,10 +252,8 @@ impl Spec {
         match (self, to) {
             (Spec::Host(a), Spec::Host(b)) => out.host(a, b),
             (Spec::Volume(a), Spec::Volume(b)) => out.volume(a, b),
-            (Spec::Network(a), Spec::Network(b)) => {
-                out.compare("cidr", &a.cidr, &b.cidr);
-                out.tags(&a.tags, &b.tags);
-            }
+            (Spec::Network(a), Spec::Network(b)) => out.network(a, b),
+            (Spec::Snapshot(a), Spec::Snapshot(b)) | (Spec::Backup(a), Spec::Backup(b)) => out.copy(a, b),
             _ => out.compare("kind", &self.kind(), &to.kind()),
         }
         out.0.sort();
@@ -197,6 +299,53 @@ impl Changes {
             };
             self.push("address", show(&a.at), show(&b.at));
         }
+        self.optional("addresses", &a.address, &b.address);
+        self.optional("public", &a.public, &b.public);
+        self.optional("apart", &a.apart, &b.apart);
+        self.optional("existing", &a.existing, &b.existing);
+        if a.root != b.root {
+            let show = |root: &Option<RootDisk>| match root {
+                None => "none".to_owned(),
+                Some(root) => format!("{} {}", root.backend, root.size),
+            };
+            self.push("root", show(&a.root), show(&b.root));
+        }
+        let keys_of = |console: bool| if console { "console" } else { "injected" }.to_owned();
+        self.compare("trust", &keys_of(a.console_keys), &keys_of(b.console_keys));
+    }
+
+    fn optional<T: PartialEq + ToString>(&mut self, field: &str, from: &Option<T>, to: &Option<T>) {
+        if from != to {
+            self.push(field, show(from), show(to));
+        }
+    }
+
+    fn network(&mut self, a: &NetworkSpec, b: &NetworkSpec) {
+        self.optional("cidr", &a.cidr, &b.cidr);
+        self.optional("existing", &a.existing, &b.existing);
+        self.optional("router", &a.router, &b.router);
+        self.compare("dhcp", &a.dhcp, &b.dhcp);
+        if a.dns != b.dns {
+            let list = |dns: &[IpAddr]| match dns {
+                [] => "none".to_owned(),
+                _ => dns.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
+            };
+            self.push("dns", list(&a.dns), list(&b.dns));
+        }
+        for (direction, a, b) in [("ingress", &a.ingress, &b.ingress), ("egress", &a.egress, &b.egress)] {
+            for name in a.keys().chain(b.keys().filter(|name| !a.contains_key(*name))) {
+                self.optional(&format!("{direction}.{name}"), &a.get(name), &b.get(name));
+            }
+        }
+        self.tags(&a.tags, &b.tags);
+    }
+
+    fn copy(&mut self, a: &CopySpec, b: &CopySpec) {
+        self.compare("of", &a.of, &b.of);
+        self.compare("tier", &a.tier, &b.tier);
+        self.compare("backend", &a.backend, &b.backend);
+        self.compare("size", &a.size, &b.size);
+        self.tags(&a.tags, &b.tags);
     }
 
     fn volume(&mut self, a: &VolumeSpec, b: &VolumeSpec) {
@@ -211,6 +360,7 @@ impl Changes {
                 format!("{:?}", b.provisioning).to_lowercase(),
             );
         }
+        self.optional("existing", &a.existing, &b.existing);
         self.tags(&a.tags, &b.tags);
         if a.attached != b.attached {
             let show = |at: &Option<Attachment>| match at {
@@ -349,7 +499,8 @@ pub struct KnownHost {
 
 impl Recorded {
     /// What this object uses, per account: `tenant/T/hosts`, `tenant/T/vcpus`, `tenant/T/memory`, `tenant/T/cost`
-    /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `backend/B` (bytes).
+    /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `…/addresses`,
+    /// `…/storage` (bytes of volumes), `…/volumes`, `…/snapshots`, `…/backups`, `backend/B` (bytes).
     ///
     /// Adopted hosts count for the tenant's `hosts` only: nobody sells them by size.
     pub fn charges(&self) -> Vec<(Text, u64)> {
@@ -367,6 +518,15 @@ pub fn charges(
 ) -> Vec<(Text, u64)> {
     let cost = u64::try_from(price.0).unwrap_or(0);
     let mut out: Vec<(Text, u64)> = vec![(format!("tenant/{tenant}/cost").into(), cost)];
+    let of_provider = |what: &str, amount: u64| (format!("provider/{provider}/{what}").into(), amount);
+    let storage = |tier: &Name, backend: &Text, size: Bytes| {
+        [
+            (format!("tenant/{tenant}/storage.{tier}").into(), size.0),
+            (format!("backend/{backend}").into(), size.0),
+            of_provider("storage", size.0),
+            of_provider("volumes", 1),
+        ]
+    };
     match spec {
         Spec::Host(_) if adopted => out.push((format!("tenant/{tenant}/hosts").into(), 1)),
         Spec::Host(host) => {
@@ -375,11 +535,12 @@ pub fn charges(
                 out.push((format!("{scope}/vcpus").into(), u64::from(host.size.vcpus)));
                 out.push((format!("{scope}/memory").into(), host.size.memory.0));
             }
+            out.extend(host.root.iter().flat_map(|root| storage(&root.tier, &root.backend, root.size)));
+            out.extend(host.public.iter().map(|_| of_provider("addresses", 1)));
         }
-        Spec::Volume(volume) => {
-            out.push((format!("tenant/{tenant}/storage.{}", volume.tier).into(), volume.size.0));
-            out.push((format!("backend/{}", volume.backend).into(), volume.size.0));
-        }
+        Spec::Volume(volume) => out.extend(storage(&volume.tier, &volume.backend, volume.size)),
+        Spec::Snapshot(_) => out.push(of_provider("snapshots", 1)),
+        Spec::Backup(_) => out.push(of_provider("backups", 1)),
         Spec::Network(_) => {}
     }
     out

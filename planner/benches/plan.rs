@@ -44,6 +44,7 @@ fn fleet(hosts: u32) -> World {
         mount: Some("/srv".into()),
         on_remove: OnRemove::Keep,
         protected: false,
+        from: None,
     };
     pool.volumes.insert(name("data"), volume);
     world

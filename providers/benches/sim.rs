@@ -32,6 +32,7 @@ fn host() -> Spec {
         user: "pool".into(),
         authorized_keys: vec!["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExample0".into()],
         at: None,
+        ..HostSpec::default()
     })
 }
 
@@ -45,6 +46,8 @@ fn volume() -> Spec {
         tags: [("pool".into(), "web".into())].into(),
         attached: None,
         on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
     })
 }
 

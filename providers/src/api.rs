@@ -88,6 +88,20 @@ pub enum Act {
         /// On or off.
         on: bool,
     },
+    /// Restart a host that is on.
+    Restart {
+        /// The provider's id.
+        id: Text,
+    },
+    /// Give a detached volume the content of a snapshot or backup of it.
+    Restore {
+        /// The provider's id of the volume.
+        id: Text,
+        /// The provider's id of the snapshot or backup.
+        from: Text,
+        /// Which of both.
+        kind: Kind,
+    },
     /// Delete it.
     Delete {
         /// The provider's id.

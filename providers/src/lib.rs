@@ -3,6 +3,7 @@
 pub mod api;
 pub mod conformance;
 pub mod local;
+pub mod openstack;
 pub mod sim;
 pub mod ssh;
 

@@ -40,6 +40,7 @@ fn host() -> HostSpec {
         user: "pool".into(),
         authorized_keys: vec!["ssh-ed25519 AAAA".into()],
         at: None,
+        ..HostSpec::default()
     }
 }
 
@@ -65,12 +66,14 @@ impl Harness for Sim {
                 tags: [].into(),
                 attached: None,
                 on_remove: OnRemove::Keep,
+                from: None,
+                existing: None,
             })),
             Kind::Network => {
                 let cidr = "10.20.0.0/24".parse().expect("a range");
-                Some(Spec::Network(NetworkSpec { cidr, tags: [].into() }))
+                Some(Spec::Network(NetworkSpec::new(cidr)))
             }
-            Kind::Pool | Kind::Tenant => None,
+            Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => None,
         }
     }
 

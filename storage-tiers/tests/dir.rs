@@ -26,6 +26,8 @@ fn ask(volume: &str, mib: u64, provisioning: Provisioning) -> Ask {
             tags: Default::default(),
             attached: None,
             on_remove: OnRemove::Keep,
+            from: None,
+            existing: None,
         },
     }
 }

@@ -53,7 +53,7 @@ impl Check {
         }
         match (self.known.is_empty(), self.trust) {
             (true, Trust::FirstContact) => Ok(()),
-            (true, Trust::Pinned | Trust::Injected) => Err(Stop::Unknown { found: fingerprint(key) }),
+            (true, Trust::Pinned | Trust::Injected | Trust::Console) => Err(Stop::Unknown { found: fingerprint(key) }),
             (false, _) => {
                 let expected = self.known.iter().map(fingerprint).collect();
                 Err(Stop::Mismatch { expected, found: fingerprint(key) })

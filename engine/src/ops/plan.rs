@@ -172,7 +172,7 @@ fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
         Kind::Pool => input.desired.pools.keys().any(|name| name.as_str() == &*address.name),
         Kind::Tenant => input.desired.tenants.keys().any(|name| name.as_str() == &*address.name),
         Kind::Network => input.desired.networks.keys().any(|name| name.as_str() == &*address.name),
-        Kind::Host | Kind::Volume => false,
+        Kind::Host | Kind::Volume | Kind::Snapshot | Kind::Backup => false,
     };
     let objects: HashSet<&Address> = (input.recorded.iter().map(|row| &row.address))
         .chain(plan.steps.iter().map(|step| &step.address))

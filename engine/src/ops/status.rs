@@ -75,7 +75,7 @@ impl Environment {
                 report.hosts.push(HostStatus { record, status, bootstrapped, seen: host_seen });
             }
             Kind::Volume => report.volumes.push(VolumeStatus { record, status }),
-            Kind::Network | Kind::Pool | Kind::Tenant => {}
+            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => {}
         }
     }
 

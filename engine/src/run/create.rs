@@ -176,6 +176,6 @@ fn place_name(step: &Step, spec: &Spec) -> String {
     match spec {
         Spec::Host(host) => format!("{}/{}/{}", step.provider, host.zone, host.offering),
         Spec::Volume(volume) => format!("{}/{}", step.provider, volume.backend),
-        Spec::Network(_) => step.provider.to_string(),
+        Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => step.provider.to_string(),
     }
 }

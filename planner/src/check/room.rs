@@ -12,7 +12,6 @@ use petgraph::{
 };
 use pool_inventory::{
     Address, Text,
-    desired::QuotaSpec,
     object::{Recorded, charges},
 };
 
@@ -93,22 +92,15 @@ fn open(facts: &Facts<'_>) -> BTreeMap<Text, Account> {
             accounts.entry(name.into()).or_insert(fresh);
         }
     };
-    let mut quota = |scope: &str, quota: &QuotaSpec, used: &QuotaSpec| {
-        add(format!("{scope}/hosts"), quota.hosts, used.hosts);
-        add(format!("{scope}/vcpus"), quota.vcpus, used.vcpus);
-        add(format!("{scope}/memory"), quota.memory.map(|m| m.0), used.memory.map(|m| m.0));
-        let cost =
-            |money: pool_inventory::Money| u64::try_from(money.0 / pool_inventory::units::HOURS_PER_MONTH).unwrap_or(0);
-        add(format!("{scope}/cost"), quota.cost.map(cost), used.cost.map(cost));
-        for (tier, limit) in &quota.storage {
-            add(format!("{scope}/storage.{tier}"), Some(limit.0), used.storage.get(tier).map(|used| used.0));
-        }
-    };
     for (tenant, spec) in &facts.input.desired.tenants {
-        quota(&format!("tenant/{tenant}"), &spec.quota, &QuotaSpec::default());
+        for (what, limit) in spec.quota.limits() {
+            add(format!("tenant/{tenant}/{what}"), Some(limit), None);
+        }
     }
     for (provider, market) in &facts.input.markets {
-        quota(&format!("provider/{provider}"), &market.quota, &market.used);
+        for (what, limit) in &market.limits {
+            add(format!("provider/{provider}/{what}"), Some(limit.limit), Some(limit.used));
+        }
     }
     for backend in facts.input.markets.values().flat_map(|market| &market.backends) {
         add(format!("backend/{}", backend.name), Some(backend.capacity.0), Some(backend.allocated.0));

@@ -339,6 +339,7 @@ impl Spot<'_> {
             user: self.user.clone(),
             authorized_keys: keys.to_vec(),
             at: None,
+            ..HostSpec::default()
         }
     }
 }

@@ -95,6 +95,8 @@ impl<'a> Planner<'a> {
             tags: wish.pool.labels.clone(),
             attached: None,
             on_remove: wish.decl.on_remove,
+            from: wish.decl.from.clone(),
+            existing: None,
         });
         let record = NewRecord {
             tenant: wish.pool.tenant.clone(),

@@ -162,6 +162,7 @@ mod tests {
             user: "root".into(),
             authorized_keys: vec![],
             at: None,
+            ..HostSpec::default()
         })
     }
 
@@ -173,6 +174,7 @@ mod tests {
             creates: true,
             batch: 1,
             visibility_delay: TimeSpan(0),
+            unseen: BTreeMap::new(),
         }
     }
 

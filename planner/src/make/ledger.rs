@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pool_inventory::{
     Money, Text,
-    desired::QuotaSpec,
     object::{Recorded, charges},
-    units::HOURS_PER_MONTH,
 };
 
 use super::draft::DraftId;
@@ -44,23 +42,6 @@ pub(crate) struct Ledger {
     accounts: Vec<Account>,
 }
 
-/// The limits of a quota, as account suffix and amount; `cost` per hour.
-pub(crate) fn limits(quota: &QuotaSpec) -> Vec<(Text, u64)> {
-    let fixed = [
-        ("hosts", quota.hosts),
-        ("vcpus", quota.vcpus),
-        ("memory", quota.memory.map(|m| m.0)),
-        ("cost", quota.cost.map(hourly)),
-    ];
-    let fixed = fixed.into_iter().filter_map(|(name, limit)| Some((Text::from(name), limit?)));
-    fixed.chain(quota.storage.iter().map(|(tier, size)| (format!("storage.{tier}").into(), size.0))).collect()
-}
-
-/// A monthly budget as millionths per hour, rounded down.
-fn hourly(monthly: Money) -> u64 {
-    u64::try_from(monthly.0 / HOURS_PER_MONTH).unwrap_or(0)
-}
-
 impl Ledger {
     /// Opens the accounts; `rows` are all objects that count: recorded ones, and those of ours that are not recorded.
     pub(crate) fn new<'a>(input: &PlanInput, rows: impl Iterator<Item = &'a Recorded>) -> Self {
@@ -68,15 +49,14 @@ impl Ledger {
         // What others say is used, in all; tenants have only what we record.
         let mut reported: Vec<Option<u64>> = Vec::new();
         for (tenant, spec) in &input.desired.tenants {
-            for (what, limit) in limits(&spec.quota) {
+            for (what, limit) in spec.quota.limits() {
                 ledger.open(format!("tenant/{tenant}/{what}").into(), limit, None, &mut reported);
             }
         }
         for (provider, market) in &input.markets {
-            let used: BTreeMap<Text, u64> = limits(&market.used).into_iter().collect();
-            for (what, limit) in limits(&market.quota) {
-                let used = used.get(&what).copied();
-                ledger.open(format!("provider/{provider}/{what}").into(), limit, used, &mut reported);
+            for (what, limit) in &market.limits {
+                let name = format!("provider/{provider}/{what}").into();
+                ledger.open(name, limit.limit, Some(limit.used), &mut reported);
             }
             for backend in &market.backends {
                 let name = format!("backend/{}", backend.name).into();

@@ -53,7 +53,7 @@ impl Moves {
                 Kind::Host => &mut moves.hosts,
                 Kind::Volume => &mut moves.volumes,
                 Kind::Pool => &mut moves.pools,
-                Kind::Network | Kind::Tenant => continue,
+                Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Tenant => continue,
             };
             table.insert(from.name.clone(), to.name.clone());
         }
@@ -101,7 +101,7 @@ impl Moves {
                 let (host, volume) = moved.split_once('.').unwrap_or((moved, ""));
                 return Address::volume(self.hosts.get(host).map_or(host, |to| to), volume);
             }
-            Kind::Network | Kind::Pool | Kind::Tenant => return address.clone(),
+            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => return address.clone(),
         };
         table.get(&address.name).map_or_else(|| address.clone(), |to| Address { kind: address.kind, name: to.clone() })
     }

@@ -45,7 +45,16 @@ impl Planner<'_> {
                 let what = "a network stands on exactly one provider; declare one network per provider";
                 return Err(PlanError::Unsupported { address, what: what.into() });
             };
-            let wanted = Spec::Network(NetworkSpec { cidr: decl.cidr, tags: Default::default() });
+            let wanted = Spec::Network(NetworkSpec {
+                cidr: decl.cidr,
+                tags: Default::default(),
+                existing: decl.existing.clone(),
+                router: decl.router.clone(),
+                dhcp: decl.dhcp,
+                dns: decl.dns.clone(),
+                ingress: decl.ingress.clone(),
+                egress: decl.egress.clone(),
+            });
             let row = self.world.of(&address).next_back();
             let mut state = NetworkState {
                 fate: Fate::Keep,

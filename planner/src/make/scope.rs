@@ -88,7 +88,7 @@ impl<'p, 'a> Neighbours<'p, 'a> {
                 let networks = networks.map(|(name, _)| Address::network(name));
                 self.pools.iter().filter(tenant).flat_map(hosts).chain(networks).collect()
             }
-            Kind::Host | Kind::Volume | Kind::Network => vec![address.clone()],
+            Kind::Host | Kind::Volume | Kind::Network | Kind::Snapshot | Kind::Backup => vec![address.clone()],
         }
     }
 

@@ -332,5 +332,7 @@ pub(crate) fn sizing(volume: &PoolVolume, backend: &Text) -> Spec {
         tags: BTreeMap::new(),
         attached: None,
         on_remove: volume.on_remove,
+        from: None,
+        existing: None,
     })
 }

@@ -24,7 +24,7 @@ pub(crate) type Standing = (Name, Text, Text, Text, Size);
 /// Whether a host may stay where it is.
 pub(crate) enum Kept {
     /// It may; this is what it should be there.
-    Stays(Spec),
+    Stays(Box<Spec>),
     /// Its machine is too small or not for sale any more in this size; the place itself is allowed.
     Small,
     /// The place is not allowed any more, and why.
@@ -107,7 +107,7 @@ fn keep(input: &PlanInput, pool: &Name, decl: &PoolSpec, provider: &Name, host: 
         (Some(wanted), None) if too_small(&host.size, wanted).is_none() => host.size,
         _ => return Kept::Small,
     };
-    Kept::Stays(Spec::Host(HostSpec {
+    Kept::Stays(Box::new(Spec::Host(HostSpec {
         offering: host.offering.clone(),
         region: host.region.clone(),
         zone: host.zone.clone(),
@@ -118,7 +118,8 @@ fn keep(input: &PlanInput, pool: &Name, decl: &PoolSpec, provider: &Name, host: 
         user: login(input, pool, provider),
         authorized_keys: input.public_keys.get(pool).into_iter().cloned().collect(),
         at: None,
-    }))
+        ..HostSpec::default()
+    })))
 }
 
 /// What the provider calls the pool's image. One that a host runs already need not be on offer any more.
@@ -156,5 +157,6 @@ pub(crate) fn named_spec(
             port: access.map_or(22, |access| access.port),
             host_keys: named.host_key.iter().cloned().collect(),
         }),
+        ..HostSpec::default()
     }
 }

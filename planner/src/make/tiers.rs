@@ -113,6 +113,6 @@ pub(crate) fn price_of(input: &PlanInput, provider: &Name, spec: &Spec) -> Money
             let offer = market.backends.iter().find(|b| b.name == volume.backend);
             offer.map_or(Money::ZERO, |b| volume_price(b, volume.size))
         }
-        Spec::Network(_) => Money::ZERO,
+        Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => Money::ZERO,
     }
 }

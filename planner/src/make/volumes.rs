@@ -157,6 +157,8 @@ impl<'a> Planner<'a> {
             tags: wish.pool.labels.clone(),
             attached: volume.attached.clone(),
             on_remove: wish.decl.on_remove,
+            from: volume.from.clone(),
+            existing: volume.existing.clone(),
         };
         if !serving.offers.iter().any(|offer| offer.name == volume.backend) {
             let first = serving.offers.first().map_or("none", |offer| &offer.name);
@@ -357,7 +359,7 @@ impl<'a> Planner<'a> {
 fn detached(spec: &Spec, like: &VolumeSpec) -> VolumeSpec {
     match spec {
         Spec::Volume(volume) => VolumeSpec { attached: like.attached.clone(), ..volume.clone() },
-        Spec::Host(_) | Spec::Network(_) => like.clone(),
+        _ => like.clone(),
     }
 }
 

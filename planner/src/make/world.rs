@@ -232,7 +232,7 @@ fn recorded(input: &PlanInput, provider: &Name, object: &Observed, owner: &pool_
     };
     let needs = match &object.spec {
         Spec::Host(host) => host.network.iter().map(|n| Address::network(n)).collect(),
-        Spec::Volume(_) | Spec::Network(_) => Vec::new(),
+        Spec::Volume(_) | Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => Vec::new(),
     };
     Recorded {
         address: owner.address.clone(),

@@ -81,11 +81,11 @@ fn happen(world: &mut World, words: &[&str]) {
         "racks" => world.racks(words[1]),
         "tier" => tier(world, words[1], &options),
         "network" => {
-            let mut decl = NetworkDecl { tenant: name("default"), cidr: "10.0.0.0/24".parse().unwrap(), on: vec![] };
+            let mut decl = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![]);
             for (key, value) in options {
                 match key {
                     "on" => decl.on = value.split(',').map(name).collect(),
-                    "cidr" => decl.cidr = value.parse().unwrap(),
+                    "cidr" => decl.cidr = Some(value.parse().unwrap()),
                     _ => panic!("unknown option {key}"),
                 }
             }
@@ -94,7 +94,7 @@ fn happen(world: &mut World, words: &[&str]) {
         "tenant" => {
             let mut quota = QuotaSpec::default();
             options.iter().for_each(|option| set_quota(&mut quota, *option));
-            world.desired.tenants.insert(name(words[1]), TenantSpec { quota });
+            world.desired.tenants.insert(name(words[1]), TenantSpec { quota, ..TenantSpec::default() });
         }
         "pool" => pool(world, words[1], &options),
         "drop" => drop_declared(world, words[1]),
@@ -107,7 +107,13 @@ fn happen(world: &mut World, words: &[&str]) {
         "stock-out" => drop(world.stock_outs.insert(words[1].into(), 1_000_000 - words[2].parse::<i64>().unwrap())),
         "quota" => {
             let market = world.markets.get_mut(words[1]).unwrap();
-            options.iter().for_each(|option| set_quota(&mut market.quota, *option));
+            let mut quota = QuotaSpec::default();
+            options.iter().for_each(|option| set_quota(&mut quota, *option));
+            let limits = quota
+                .limits()
+                .into_iter()
+                .map(|(what, limit)| (what, pool_inventory::market::Limit { limit, used: 0 }));
+            market.limits.extend(limits);
         }
         _ => outside(world, words),
     }
@@ -128,6 +134,7 @@ fn outside(world: &mut World, words: &[&str]) {
                 Spec::Host(host) => drop(host.tags.insert(key.into(), value.into())),
                 Spec::Volume(volume) => drop(volume.tags.insert(key.into(), value.into())),
                 Spec::Network(network) => drop(network.tags.insert(key.into(), value.into())),
+                Spec::Snapshot(copy) | Spec::Backup(copy) => drop(copy.tags.insert(key.into(), value.into())),
             }
         }
         "detach" => {
@@ -293,6 +300,7 @@ fn volume(spec: &mut PoolSpec, text: &str) {
         mount: Some(format!("/srv/{}", parts[0]).into()),
         on_remove: if parts.contains(&"delete") { OnRemove::Delete } else { OnRemove::Keep },
         protected: parts.contains(&"protected"),
+        from: None,
     };
     spec.volumes.insert(name(parts[0]), volume);
 }
@@ -300,7 +308,16 @@ fn volume(spec: &mut PoolSpec, text: &str) {
 fn named(text: &str) -> Hosts {
     let host = |entry: &str| {
         let (host, address) = entry.split_once(':').unwrap();
-        (name(host), NamedHost { address: address.into(), host_key: Some("ssh-ed25519 A".into()), ssh: None })
+        (
+            name(host),
+            NamedHost {
+                address: address.into(),
+                host_key: Some("ssh-ed25519 A".into()),
+                ssh: None,
+                id: None,
+                volumes: BTreeMap::new(),
+            },
+        )
     };
     Hosts::Named(text.split(',').map(host).collect::<BTreeMap<Name, NamedHost>>())
 }

@@ -22,7 +22,7 @@ fn start() -> World {
     world.cloud("c", &["az1", "az2"], &[("s", 1, 2, 10), ("m", 2, 4, 20)], &[("disk", 1000)]);
     world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[]);
     world.tier("high", &["c/*"]);
-    let front = NetworkDecl { tenant: name("default"), cidr: "10.0.0.0/24".parse().unwrap(), on: vec![name("c")] };
+    let front = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![name("c")]);
     world.desired.networks.insert(name("front"), front);
     world.desired.tenants.get_mut("default").unwrap().quota =
         QuotaSpec { hosts: Some(7), vcpus: Some(7), ..Default::default() };
@@ -34,6 +34,7 @@ fn start() -> World {
         mount: Some("/srv".into()),
         on_remove: OnRemove::Delete,
         protected: false,
+        from: None,
     };
     web.volumes.insert(name("data"), volume);
     let lb = world.pool("lb", 2);
@@ -215,7 +216,15 @@ fn faults_of_limits() {
         i.desired.tenants.get_mut("default").unwrap().quota.vcpus = Some(5);
     });
     finds(Rule::Room, &fresh, |_, i| i.markets.get_mut("c").unwrap().backends[0].allocated = Bytes::gib(990));
-    finds(Rule::Room, &fresh, |_, i| i.markets.get_mut("c").unwrap().quota.hosts = Some(2));
+    finds(Rule::Room, &fresh, |_, i| {
+        drop(
+            i.markets
+                .get_mut("c")
+                .unwrap()
+                .limits
+                .insert("hosts".into(), pool_inventory::market::Limit { limit: 2, used: 0 }),
+        )
+    });
     finds(Rule::Place, &fresh, |p, _| match &mut step(p, "create", "host/lb-0").action {
         Action::Create { record, .. } => record.tenant = name("retail"),
         _ => panic!("lb-0 is not made"),

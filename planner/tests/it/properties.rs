@@ -136,7 +136,7 @@ fn start() -> World {
     world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[("ssd", 60)]);
     world.tier("high", &["*/ssd", "c/*"]);
     world.desired.tenants.insert(name("retail"), Default::default());
-    let front = NetworkDecl { tenant: name("default"), cidr: "10.0.0.0/24".parse().unwrap(), on: vec![name("c")] };
+    let front = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![name("c")]);
     world.desired.networks.insert(name("front"), front);
     world.desired.policy.max_destroyed = Percent(5_000);
     world.desired.policy.max_replaced = Percent(5_000);
@@ -184,7 +184,8 @@ fn declare(world: &mut World, event: &Event) {
         Event::Volume(_, Some(size), delete) => {
             let on_remove = if *delete { OnRemove::Delete } else { OnRemove::Keep };
             let (size, tier, mount) = (Bytes::gib(*size), name("high"), Some("/srv".into()));
-            spec.volumes.insert(name("data"), PoolVolume { size, tier, mount, on_remove, protected: false });
+            spec.volumes
+                .insert(name("data"), PoolVolume { size, tier, mount, on_remove, protected: false, from: None });
         }
         Event::Label(_, value) => drop(spec.labels.insert("l".into(), value.to_string().into())),
         Event::Network(_, on) => spec.network = on.then(|| name("front")),
@@ -225,7 +226,12 @@ fn limit(world: &mut World, event: &Event) {
         }
         Event::Cloud(hosts, capacity) => {
             let market = world.markets.get_mut("c").unwrap();
-            market.quota.hosts = *hosts;
+            match *hosts {
+                Some(limit) => {
+                    drop(market.limits.insert("hosts".into(), pool_inventory::market::Limit { limit, used: 0 }))
+                }
+                None => drop(market.limits.remove("hosts")),
+            }
             market.backends[0].capacity = Bytes::gib(*capacity);
         }
         Event::Brakes(replaced, destroyed) => {
@@ -237,7 +243,7 @@ fn limit(world: &mut World, event: &Event) {
             world.desired.images.get_mut("debian").unwrap().insert(name("c"), image.into());
         }
         Event::Renumber(n) => {
-            let cidr = format!("10.{n}.0.0/24").parse().unwrap();
+            let cidr = Some(format!("10.{n}.0.0/24").parse().unwrap());
             world.desired.networks.get_mut("front").unwrap().cidr = cidr;
         }
         _ => {}

@@ -75,7 +75,8 @@ fn spot(spec: &Spec) -> String {
         Spec::Host(host) if host.at.is_some() => format!(" {}", host.at.as_ref().map_or("", |at| &at.host)),
         Spec::Host(host) => format!(" {}/{} {}", host.zone, host.offering, host.image),
         Spec::Volume(volume) => format!(" {}@{} {}", volume.backend, volume.zone, volume.size),
-        Spec::Network(network) => format!(" {}", network.cidr),
+        Spec::Snapshot(copy) | Spec::Backup(copy) => format!(" of {}", copy.of),
+        Spec::Network(network) => network.cidr.map(|cidr| format!(" {cidr}")).unwrap_or_default(),
     }
 }
 

@@ -81,6 +81,7 @@ impl World {
                     elastic: false,
                     price: Money(price * 1000),
                     stock: None,
+                    dedicated: None,
                 });
             }
         }
@@ -129,6 +130,9 @@ impl World {
             ignore_changes: Vec::new(),
             ssh: None,
             protected: false,
+            addresses: BTreeMap::new(),
+            public: None,
+            root: None,
         };
         self.desired.pools.entry(name(pool)).or_insert(spec)
     }
@@ -182,12 +186,12 @@ impl World {
                         backend.allocated.0 += volume.size.0;
                     }
                 }
-                Spec::Network(_) => {}
+                Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
             }
         }
-        let used =
-            QuotaSpec { hosts: Some(hosts), vcpus: Some(vcpus), memory: Some(Bytes(memory)), ..Default::default() };
-        market.used = used;
+        for (what, used) in [("hosts", hosts), ("vcpus", vcpus), ("memory", memory)] {
+            market.limits.entry(what.into()).and_modify(|limit| limit.used = used);
+        }
     }
 
     /// Every limit, and whether it is kept.
@@ -197,22 +201,13 @@ impl World {
             *used.entry(account).or_default() += amount;
         }
         let mut limits: BTreeMap<Text, u64> = BTreeMap::new();
-        let mut quota = |scope: String, quota: &QuotaSpec| {
-            let fixed = [("hosts", quota.hosts), ("vcpus", quota.vcpus), ("memory", quota.memory.map(|m| m.0))];
-            for (what, limit) in fixed {
-                limits.extend(limit.map(|limit| (format!("{scope}/{what}").into(), limit)));
-            }
-            let cost = quota.cost.map(|cost| u64::try_from(cost.0 / 730).unwrap());
-            limits.extend(cost.map(|limit| (format!("{scope}/cost").into(), limit)));
-            for (tier, size) in &quota.storage {
-                limits.insert(format!("{scope}/storage.{tier}").into(), size.0);
-            }
-        };
         for (tenant, spec) in &self.desired.tenants {
-            quota(format!("tenant/{tenant}"), &spec.quota);
+            let quota = spec.quota.limits().into_iter();
+            limits.extend(quota.map(|(what, limit)| (format!("tenant/{tenant}/{what}").into(), limit)));
         }
         for (provider, market) in &self.markets {
-            quota(format!("provider/{provider}"), &market.quota);
+            let own = market.limits.iter();
+            limits.extend(own.map(|(what, limit)| (format!("provider/{provider}/{what}").into(), limit.limit)));
         }
         for backend in self.markets.values().flat_map(|market| &market.backends) {
             limits.insert(format!("backend/{}", backend.name).into(), backend.capacity.0);
@@ -459,5 +454,6 @@ pub fn capabilities(creates: bool) -> Capabilities {
         creates,
         batch: 10,
         visibility_delay: TimeSpan(0),
+        unseen: Default::default(),
     }
 }

@@ -32,6 +32,7 @@ pub(super) async fn tags(b: &Bench<'_>) -> Verdict {
             Spec::Host(host) => &mut host.tags,
             Spec::Volume(volume) => &mut volume.tags,
             Spec::Network(network) => &mut network.tags,
+            Spec::Snapshot(copy) | Spec::Backup(copy) => &mut copy.tags,
         };
         tags.insert("colour".into(), "green".into());
         let first = update(b, &made, &to, None).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use pool_inventory::{
     Text, Token,
-    object::{HostSpec, Observed, Owner, Spec, Status},
+    object::{HostSpec, Observed, Owner, Spec},
 };
 use pool_storage_tiers::files::{lock_file, lock_folder, make_private, remove_tree};
 use russh::keys::{
@@ -333,9 +333,4 @@ fn host_key() -> Result<(String, Text), ProviderError> {
     let private = key.to_openssh(LineEnding::LF).map_err(|error| what(&error))?;
     let public = key.public_key().to_openssh().map_err(|error| what(&error))?;
     Ok((private.to_string(), public.into()))
-}
-
-/// How many of the machines are not there for good.
-pub(super) fn count(machines: &[Observed]) -> u64 {
-    machines.iter().filter(|machine| machine.status != Status::Deleting).count() as u64
 }

@@ -45,7 +45,7 @@ use std::{
 use async_trait::async_trait;
 use pool_inventory::{
     Bytes, Kind, Money, Name, Text, Token,
-    desired::{BackendSpec, QuotaSpec, Size},
+    desired::{BackendSpec, Size},
     market::{Capabilities, Feature, Market, Offering},
     object::{Observed, Spec},
 };
@@ -53,7 +53,7 @@ use pool_inventory::{
 use pool_storage_tiers::{Capacity, DirBackend, files};
 
 use crate::{Act, Operation, Page, Progress, Provider, ProviderError, Request};
-use hosts::{Hosts, IMAGE, OFFERING, count};
+use hosts::{Hosts, IMAGE, OFFERING};
 use mode::Mode;
 use volumes::Volumes;
 
@@ -129,8 +129,11 @@ impl Inner {
                 self.volumes.delete(&self.hosts, &id)?;
                 return Ok(Progress::Gone);
             }
-            Act::Create(Spec::Network(_)) | Act::Update { to: Spec::Network(_), .. } => {
-                return Err(unsupported(Kind::Network));
+            Act::Create(to) | Act::Update { to, .. } => return Err(unsupported(to.kind())),
+            Act::Restore { kind, .. } => return Err(unsupported(kind)),
+            Act::Restart { id } => {
+                self.hosts.power(&id, false)?;
+                self.hosts.power(&id, true)?
             }
             Act::Delete { id, .. } => return Err(ProviderError::NotFound(id)),
         };
@@ -147,10 +150,6 @@ impl Inner {
 
     fn market(&self) -> Result<Market, ProviderError> {
         let size = computer(&self.hosts.dir).map_err(hosts::failed("looking at this computer"))?;
-        let machines = self.hosts.list()?;
-        let sum = |part: fn(&Size) -> u64| {
-            machines.iter().filter_map(|one| one.spec.host()).map(|host| part(&host.size)).sum::<u64>()
-        };
         Ok(Market {
             offerings: vec![Offering {
                 name: OFFERING.into(),
@@ -160,16 +159,11 @@ impl Inner {
                 elastic: true,
                 price: Money::ZERO,
                 stock: None,
+                dedicated: None,
             }],
             backends: self.volumes.offers()?,
             images: [IMAGE.into()].into(),
-            quota: QuotaSpec::default(),
-            used: QuotaSpec {
-                hosts: Some(count(&machines)),
-                vcpus: Some(sum(|size| size.vcpus.into())),
-                memory: Some(Bytes(sum(|size| size.memory.0))),
-                ..QuotaSpec::default()
-            },
+            ..Market::default()
         })
     }
 }

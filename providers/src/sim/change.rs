@@ -41,6 +41,7 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
+        unseen: BTreeMap::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use pool_inventory::{
 };
 
 use super::{
+    create::invalid,
     fault,
     market::Shop,
     object::{Key, Mark, NEVER, Object},
@@ -89,7 +90,11 @@ impl Cloud<'_> {
         let call = match &request.act {
             Act::Create(_) => SimCall::Create,
             Act::Delete { .. } => SimCall::Delete,
-            Act::Update { .. } | Act::Rebuild { .. } | Act::Power { .. } => SimCall::Update,
+            Act::Update { .. }
+            | Act::Rebuild { .. }
+            | Act::Power { .. }
+            | Act::Restart { .. }
+            | Act::Restore { .. } => SimCall::Update,
         };
         let subject = request.owner.address.to_string();
         match self.fault(call, Some(&subject)) {
@@ -123,6 +128,7 @@ impl Cloud<'_> {
             Act::Update { id, to, host } => self.update(token, id, to, host.as_deref(), fate),
             Act::Rebuild { id, to } => self.rebuild(token, id, to, fate),
             Act::Power { id, on } => self.power(token, id, *on, fate),
+            Act::Restart { .. } | Act::Restore { .. } => Err(invalid("act", "this cloud cannot do that yet")),
             Act::Delete { id, kind } => self.delete(token, id, *kind, fate),
         }
     }
@@ -239,6 +245,8 @@ fn word(act: &Act) -> &'static str {
         Act::Update { .. } => "update",
         Act::Rebuild { .. } => "rebuild",
         Act::Power { .. } => "power",
+        Act::Restart { .. } => "restart",
+        Act::Restore { .. } => "restore",
         Act::Delete { .. } => "delete",
     }
 }

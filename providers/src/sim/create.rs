@@ -78,12 +78,13 @@ impl Cloud<'_> {
             Spec::Host(host) => self.admit_host(request, host)?,
             Spec::Volume(volume) => self.admit_volume(volume)?,
             Spec::Network(_) => 0,
+            Spec::Snapshot(_) | Spec::Backup(_) => return Err(invalid("kind", "this cloud cannot do that yet")),
         };
         self.within_quota(spec, price)?;
         match spec {
             Spec::Host(host) => self.in_stock(host)?,
             Spec::Volume(volume) => self.has_room(&volume.backend, volume.size)?,
-            Spec::Network(_) => {}
+            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
         }
         Ok(price)
     }

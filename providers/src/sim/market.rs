@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
-    Bytes, Money, Name, Text,
+    Bytes, Money, Name, Text, TimeSpan,
     desired::{Media, Provisioning, QuotaSpec, SimOffering, SimSpec, Size},
-    market::{BackendOffer, Capabilities, Market, Offering},
+    market::{BackendOffer, Capabilities, Limit, Market, Offering},
 };
 
 use super::{
@@ -122,13 +122,30 @@ impl Shop {
             elastic: false,
             price: o.price,
             stock: self.left(world, zone, offering),
+            dedicated: None,
         };
         Market {
             offerings: zones.iter().flat_map(|zone| self.offerings.iter().map(move |o| offer(zone, o))).collect(),
-            backends: self.storage.iter().map(|(name, storage)| backend(world, name.clone(), storage)).collect(),
+            backends: self.storage.iter().map(|(name, storage)| self.backend(world, name, storage)).collect(),
             images: IMAGES.iter().map(|image| Text::from(*image)).collect(),
-            quota: self.spec.quota.clone(),
-            used: used(&self.name, &world.used),
+            limits: limits(&self.spec.quota, &world.used),
+            networks: Vec::new(),
+            age: TimeSpan(0),
+        }
+    }
+
+    fn backend(&self, world: &World, name: &Text, storage: &Storage) -> BackendOffer {
+        let short = name.split_once('/').map_or("", |(_, short)| short);
+        let quota = self.spec.quota.storage.get(short).copied();
+        BackendOffer {
+            name: name.clone(),
+            media: Some(storage.media),
+            iops: Some(storage.iops),
+            provisioning: [Provisioning::Thin, Provisioning::Thick].into(),
+            zones: BTreeSet::new(),
+            capacity: storage.capacity.min(quota.unwrap_or(storage.capacity)),
+            allocated: Bytes(world.used.storage.get(name).copied().unwrap_or(0)),
+            price: Money(storage.price),
         }
     }
 
@@ -157,26 +174,18 @@ impl Shop {
     }
 }
 
-fn backend(world: &World, name: Text, storage: &Storage) -> BackendOffer {
-    BackendOffer {
-        media: Some(storage.media),
-        iops: Some(storage.iops),
-        provisioning: [Provisioning::Thin, Provisioning::Thick].into(),
-        zones: BTreeSet::new(),
-        capacity: storage.capacity,
-        allocated: Bytes(world.used.storage.get(&name).copied().unwrap_or(0)),
-        price: Money(storage.price),
-        name,
-    }
-}
-
-fn used(name: &Name, used: &Use) -> QuotaSpec {
-    let short = |full: &Text| full.strip_prefix(&format!("{name}/")).and_then(|short| Name::new(short).ok());
-    QuotaSpec {
-        hosts: Some(used.hosts),
-        vcpus: Some(used.vcpus),
-        memory: Some(Bytes(used.memory)),
-        storage: used.storage.iter().filter_map(|(name, bytes)| Some((short(name)?, Bytes(*bytes)))).collect(),
-        cost: Some(Money(i64::try_from(used.cost).unwrap_or(i64::MAX)).per_month()),
-    }
+/// Limits of the account and what it uses; those of storage stand in the capacity of each backend.
+fn limits(quota: &QuotaSpec, used: &Use) -> BTreeMap<Text, Limit> {
+    let used = |what: &str| match what {
+        "hosts" => Some(used.hosts),
+        "vcpus" => Some(used.vcpus),
+        "memory" => Some(used.memory),
+        "cost" => Some(used.cost),
+        _ => None,
+    };
+    quota
+        .limits()
+        .into_iter()
+        .filter_map(|(what, limit)| Some((what.clone(), Limit { limit, used: used(&what)? })))
+        .collect()
 }

@@ -415,7 +415,7 @@ impl Use {
                 self.memory += host.size.memory.0;
             }
             Spec::Volume(volume) => *self.storage.entry(volume.backend.clone()).or_default() += volume.size.0,
-            Spec::Network(_) => {}
+            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
         }
     }
 
@@ -431,7 +431,7 @@ impl Use {
                 let bytes = self.storage.entry(volume.backend.clone()).or_default();
                 *bytes = bytes.saturating_sub(volume.size.0);
             }
-            Spec::Network(_) => {}
+            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
         }
     }
 

@@ -43,11 +43,13 @@ impl SshProvider {
         match &request.act {
             Act::Create(Spec::Host(host)) | Act::Update { to: Spec::Host(host), .. } => self.adopt(request, host),
             Act::Delete { kind: Kind::Host, .. } => Ok(Progress::Gone),
-            Act::Create(Spec::Volume(_) | Spec::Network(_))
-            | Act::Update { to: Spec::Volume(_) | Spec::Network(_), .. }
-            | Act::Delete { .. } => Err(self.refuse("kind", "it has neither volumes nor networks")),
+            Act::Create(_) | Act::Update { .. } | Act::Restore { .. } | Act::Delete { .. } => {
+                Err(self.refuse("kind", "it has neither volumes nor networks"))
+            }
             Act::Rebuild { .. } => Err(self.refuse("image", "a host that exists cannot be given a new system")),
-            Act::Power { .. } => Err(self.refuse("power", "a host that exists cannot be turned on or off")),
+            Act::Power { .. } | Act::Restart { .. } => {
+                Err(self.refuse("power", "a host that exists cannot be turned on or off"))
+            }
         }
     }
 
@@ -83,6 +85,7 @@ impl Provider for SshProvider {
             creates: false,
             batch: 1000,
             visibility_delay: TimeSpan(0),
+            unseen: [].into(),
         }
     }
 
@@ -135,6 +138,7 @@ mod tests {
             user: "ops".into(),
             authorized_keys: Vec::new(),
             at,
+            ..HostSpec::default()
         }
     }
 

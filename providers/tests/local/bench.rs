@@ -185,6 +185,7 @@ impl Bench {
             user: "root".into(),
             authorized_keys: vec![self.key.public()],
             at: None,
+            ..HostSpec::default()
         }
     }
 

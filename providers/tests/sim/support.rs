@@ -67,6 +67,7 @@ pub fn host_spec() -> HostSpec {
         user: "pool".into(),
         authorized_keys: vec!["ssh-ed25519 AAAA".into()],
         at: None,
+        ..HostSpec::default()
     }
 }
 
@@ -80,11 +81,13 @@ pub fn volume_spec(gib: u64) -> VolumeSpec {
         tags: [].into(),
         attached: None,
         on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
     }
 }
 
 pub fn network_spec() -> NetworkSpec {
-    NetworkSpec { cidr: "10.20.0.0/24".parse().expect("a range"), tags: [].into() }
+    NetworkSpec::new("10.20.0.0/24".parse().expect("a range"))
 }
 
 pub fn attached_to(host: &str, spec: VolumeSpec) -> VolumeSpec {

@@ -126,6 +126,7 @@ pub fn host(store: &Store, host: &str, generation: u32) -> Recorded {
             user: "pool".into(),
             authorized_keys: vec!["ssh-ed25519 AAAA".into()],
             at: None,
+            ..HostSpec::default()
         }),
         endpoint: None,
         bootstrapped: None,
@@ -147,6 +148,8 @@ pub fn volume(store: &Store, of: &str) -> Recorded {
         tags: BTreeMap::new(),
         attached: None,
         on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
     };
     let address = Address::volume(of, "data");
     let token = Token::derive(store.lineage(), &address, 1, 0);

@@ -216,7 +216,7 @@ impl<'n, 's> Reader<'n, 's> {
     fn tenants(&mut self) -> BTreeMap<Name, TenantSpec> {
         let mut tenants = self.map(self.section("tenants"), |this, entry| {
             let quota = entry.value.get("quota").map(|quota| this.quota(quota, Some(What::Tier)));
-            TenantSpec { quota: quota.unwrap_or_default() }
+            TenantSpec { quota: quota.unwrap_or_default(), ..TenantSpec::default() }
         });
         tenants.entry(known::default_tenant()).or_default();
         tenants
@@ -246,8 +246,11 @@ impl<'n, 's> Reader<'n, 's> {
             let tenant = self.tenant_of(&entry.value);
             let on = self.network_providers(entry);
             let cidr = self.optional(&entry.value, "cidr");
-            if let (Ok(name), Some(cidr)) = (Name::new(&entry.key), cidr) {
-                networks.insert(name, NetworkDecl { tenant, cidr, on });
+            if let Ok(name) = Name::new(&entry.key) {
+                let (existing, router, dns) = (None, None, Vec::new());
+                let (ingress, egress) = (BTreeMap::new(), BTreeMap::new());
+                let decl = NetworkDecl { tenant, cidr, on, existing, router, dhcp: true, dns, ingress, egress };
+                networks.insert(name, decl);
             }
         }
         networks

@@ -74,6 +74,9 @@ impl<'n, 's> Reader<'n, 's> {
             ignore_changes: self.ignored(node),
             ssh: own,
             protected: self.flag(node, "protected", false),
+            addresses: BTreeMap::new(),
+            public: None,
+            root: None,
         }
     }
 
@@ -116,7 +119,13 @@ impl<'n, 's> Reader<'n, 's> {
                 on.push(PlacePattern(text.into()));
             }
         }
-        Place { on, spread: self.word(node, "spread"), optimize: self.word(node, "optimize").unwrap_or_default() }
+        Place {
+            on,
+            spread: self.word(node, "spread"),
+            optimize: self.word(node, "optimize").unwrap_or_default(),
+            apart: None,
+            offerings: Vec::new(),
+        }
     }
 
     fn check_place(&mut self, item: &Node<'_>, text: &str, named: bool) -> bool {
@@ -281,7 +290,7 @@ impl<'n, 's> Reader<'n, 's> {
             }
             _ => {}
         }
-        NamedHost { address: address.unwrap_or_else(|| "".into()), host_key, ssh }
+        NamedHost { address: address.unwrap_or_else(|| "".into()), id: None, volumes: BTreeMap::new(), host_key, ssh }
     }
 
     fn volumes(&mut self, pool: &'n Node<'s>) -> BTreeMap<Name, PoolVolume> {
@@ -312,6 +321,7 @@ impl<'n, 's> Reader<'n, 's> {
                 mount,
                 on_remove: this.word(node, "on_remove").unwrap_or(OnRemove::Keep),
                 protected: this.flag(node, "protected", false),
+                from: None,
             }
         })
     }

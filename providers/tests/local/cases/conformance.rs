@@ -51,8 +51,10 @@ impl Harness for Local {
                 tags: [].into(),
                 attached: None,
                 on_remove: OnRemove::Keep,
+                from: None,
+                existing: None,
             })),
-            Kind::Network | Kind::Pool | Kind::Tenant => None,
+            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => None,
         }
     }
 

@@ -21,6 +21,8 @@ fn spec(size: Bytes, provisioning: Provisioning) -> VolumeSpec {
         tags: Default::default(),
         attached: None,
         on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
     }
 }
 

@@ -217,13 +217,11 @@ fn faults_of_limits() {
     });
     finds(Rule::Room, &fresh, |_, i| i.markets.get_mut("c").unwrap().backends[0].allocated = Bytes::gib(990));
     finds(Rule::Room, &fresh, |_, i| {
-        drop(
-            i.markets
-                .get_mut("c")
-                .unwrap()
-                .limits
-                .insert("hosts".into(), pool_inventory::market::Limit { limit: 2, used: 0 }),
-        )
+        i.markets
+            .get_mut("c")
+            .unwrap()
+            .limits
+            .extend([("hosts".into(), pool_inventory::market::Limit { limit: 2, used: 0 })])
     });
     finds(Rule::Place, &fresh, |p, _| match &mut step(p, "create", "host/lb-0").action {
         Action::Create { record, .. } => record.tenant = name("retail"),

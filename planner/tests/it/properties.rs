@@ -228,7 +228,7 @@ fn limit(world: &mut World, event: &Event) {
             let market = world.markets.get_mut("c").unwrap();
             match *hosts {
                 Some(limit) => {
-                    drop(market.limits.insert("hosts".into(), pool_inventory::market::Limit { limit, used: 0 }))
+                    market.limits.extend([("hosts".into(), pool_inventory::market::Limit { limit, used: 0 })])
                 }
                 None => drop(market.limits.remove("hosts")),
             }

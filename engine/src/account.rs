@@ -13,9 +13,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use budget::{Budget, DEFAULT_LIMIT};
-use pool_inventory::{Token, object::Observed};
-use pool_providers::{Operation, Progress, Provider, ProviderError, Request};
+pub use budget::Budget;
+use pool_inventory::{Kind, Token, object::Observed};
+use pool_providers::{Act, Operation, Progress, Provider, ProviderError, Request};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -33,7 +33,8 @@ const QUEUE: usize = 1024;
 /// How long the first request of a batch waits for others. Steps that became ready together arrive within it.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// Shortest and longest pause between two polls; it doubles while nothing changes.
+/// Shortest and longest pause between two polls, where the provider does not ask for longer ones; it doubles while
+/// nothing changes.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 struct Job {
@@ -55,19 +56,21 @@ pub struct Account {
 }
 
 impl Account {
-    /// Starts the actor; it ends when the last handle is dropped or `cancel` is.
-    pub fn start(provider: Arc<dyn Provider>, limit: usize, cancel: CancellationToken) -> Self {
+    /// Starts the actor; it ends when the last handle is dropped or `cancel` is. `limit` is the operator's.
+    pub fn start(provider: Arc<dyn Provider>, limit: Option<usize>, cancel: CancellationToken) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let calls = Arc::new(AtomicU64::new(0));
+        let can = provider.capabilities();
         let actor = Actor {
-            batch: provider.capabilities().batch.max(1),
+            batch: can.batch.max(1),
             provider: provider.clone(),
-            budget: Budget::new(limit),
+            budget: Budget::new(limit.unwrap_or(can.calls)),
+            first_poll: can.poll.duration(),
             queue: VecDeque::new(),
             submits: JoinSet::new(),
             polls: JoinSet::new(),
             waiting: Vec::new(),
-            pause: POLL.0,
+            pause: POLL.0.max(can.poll.duration()),
             next_poll: Instant::now(),
             calls: calls.clone(),
         };
@@ -100,7 +103,7 @@ impl Account {
     }
 }
 
-type Submitted = (Vec<(Request, oneshot::Sender<Ended>)>, Vec<Result<Progress, ProviderError>>);
+type Submitted = (Vec<(Request, oneshot::Sender<Ended>)>, Vec<Result<Progress, ProviderError>>, Duration);
 type Polled = (Vec<Waiting>, Vec<Result<Progress, ProviderError>>);
 
 struct Actor {
@@ -111,6 +114,8 @@ struct Actor {
     submits: JoinSet<Submitted>,
     polls: JoinSet<Polled>,
     waiting: Vec<Waiting>,
+    /// How long after an act was accepted it is asked about, and the least pause between two polls.
+    first_poll: Duration,
     pause: Duration,
     next_poll: Instant,
     calls: Arc<AtomicU64>,
@@ -165,9 +170,10 @@ impl Actor {
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.submits.spawn(async move {
                 crash::point("call-before");
+                let begun = Instant::now();
                 let answers = provider.submit(jobs.iter().map(|(request, _)| request.clone()).collect()).await;
                 crash::point("call-after");
-                (jobs, answers)
+                (jobs, answers, begun.elapsed())
             });
         }
     }
@@ -197,7 +203,10 @@ impl Actor {
         poll.max(if self.waiting.is_empty() { poll } else { opens }).min(submit)
     }
 
-    fn submitted(&mut self, (jobs, answers): Submitted) {
+    fn submitted(&mut self, (jobs, answers, took): Submitted) {
+        if let Some((request, _)) = jobs.first() {
+            self.budget.took(kind_of_call(request), took);
+        }
         let mut answers = answers.into_iter();
         for (_, reply) in jobs {
             let answer = answers.next().unwrap_or_else(|| Err(ProviderError::Indeterminate("no answer".into())));
@@ -223,7 +232,8 @@ impl Actor {
             still += usize::from(matches!(answer, Ok(Progress::Pending(_))));
             self.pass_on(entry.reply, answer);
         }
-        self.pause = if still < before { POLL.0 } else { (self.pause * 2).min(POLL.1) };
+        let least = POLL.0.max(self.first_poll);
+        self.pause = if still < before { least } else { (self.pause * 2).min(POLL.1).max(least) };
         self.next_poll = Instant::now() + self.pause;
     }
 
@@ -236,8 +246,8 @@ impl Actor {
                 // A step that gave up has dropped its end; nobody waits for that operation any more.
                 if !reply.is_closed() {
                     if self.waiting.is_empty() && self.polls.is_empty() {
-                        self.pause = POLL.0;
-                        self.next_poll = Instant::now();
+                        self.pause = POLL.0.max(self.first_poll);
+                        self.next_poll = Instant::now() + self.first_poll;
                     }
                     self.waiting.push(Waiting { operation, reply });
                 }
@@ -256,4 +266,14 @@ impl Actor {
             _ => self.budget.relax(),
         }
     }
+}
+
+/// Calls whose times can be compared.
+fn kind_of_call(request: &Request) -> (Kind, u8) {
+    let verb = match request.act {
+        Act::Create(_) => 0,
+        Act::Delete { .. } => 1,
+        _ => 2,
+    };
+    (request.owner.address.kind, verb)
 }

@@ -105,6 +105,11 @@ pub struct Capabilities {
     pub batch: usize,
     /// How long after a possible send the absence of an object proves nothing.
     pub visibility_delay: TimeSpan,
+    /// Most calls at a time, unless the operator says otherwise; fewer are made when answers come late.
+    pub calls: usize,
+    /// How long after an act was accepted it is asked about for the first time, and the least time between two such
+    /// questions; each is about everything that is under way.
+    pub poll: TimeSpan,
     /// Fields that its lists do not tell, by kind: what is recorded stands for what is there.
     pub unseen: BTreeMap<Kind, BTreeSet<Text>>,
 }

@@ -12,7 +12,7 @@ use pool_state::{Charge, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
 
 use super::{ApplyRequest, Environment, Events, Interrupts, OpsError, SavedPlan, plan::chain};
 use crate::{
-    account::{Account, DEFAULT_LIMIT},
+    account::Account,
     clock, connect,
     event::{Event, RunSummary},
     random,
@@ -123,7 +123,7 @@ impl Environment {
         let cancel = tokio_util::sync::CancellationToken::new();
         let _end = cancel.clone().drop_guard();
         let (open, _) = self.providers();
-        let limit = |name: &Name| self.request.limits.get(name).copied().unwrap_or(DEFAULT_LIMIT);
+        let limit = |name: &Name| self.request.limits.get(name).copied();
         let accounts = open
             .into_iter()
             .map(|(name, provider)| {
@@ -173,7 +173,7 @@ impl Environment {
                 }
                 other => OpsError::Other(format!("failed to open provider {name}: {other}").into()),
             })?;
-            let limit = self.request.limits.get(&name).copied().unwrap_or(DEFAULT_LIMIT);
+            let limit = self.request.limits.get(&name).copied();
             accounts.insert(name, Account::start(provider, limit, cancel.clone()));
         }
         Ok(accounts)

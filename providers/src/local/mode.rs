@@ -59,6 +59,8 @@ impl Mode {
             creates: true,
             batch: BATCH,
             visibility_delay: TimeSpan(0),
+            calls: 64,
+            poll: TimeSpan(0),
             unseen: BTreeMap::new(),
         }
     }

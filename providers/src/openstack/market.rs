@@ -1,6 +1,9 @@
 //! What the cloud offers, what is left of it, and what it can do.
 
-use pool_inventory::market::{Capabilities, Market};
+use pool_inventory::{
+    TimeSpan,
+    market::{Capabilities, Market},
+};
 
 use super::{Cloud, VISIBILITY};
 use crate::ProviderError;
@@ -13,6 +16,8 @@ pub(super) fn capabilities() -> Capabilities {
         creates: true,
         batch: 1,
         visibility_delay: VISIBILITY,
+        calls: 16,
+        poll: TimeSpan::secs(2),
         unseen: [].into(),
     }
 }

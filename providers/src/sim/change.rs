@@ -41,6 +41,8 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
+        calls: 64,
+        poll: pool_inventory::TimeSpan(0),
         unseen: BTreeMap::new(),
     }
 }

@@ -92,6 +92,13 @@ impl Account {
         self.provider.find(token).await
     }
 
+    /// All objects of a kind.
+    pub async fn list(&self, kind: Kind) -> Result<Vec<Observed>, ProviderError> {
+        let (objects, calls) = crate::observe::list_kind(&*self.provider, kind).await?;
+        self.calls.fetch_add(calls, Ordering::Relaxed);
+        Ok(objects)
+    }
+
     /// How long absence proves nothing.
     pub fn visibility_delay(&self) -> Duration {
         self.provider.capabilities().visibility_delay.duration()

@@ -96,7 +96,7 @@ async fn list(provider: &dyn Provider, calls: &mut u64) -> Result<Vec<Observed>,
 }
 
 /// All objects of a kind, page by page, and the calls that it took.
-async fn list_kind(provider: &dyn Provider, kind: Kind) -> Result<(Vec<Observed>, u64), ProviderError> {
+pub async fn list_kind(provider: &dyn Provider, kind: Kind) -> Result<(Vec<Observed>, u64), ProviderError> {
     let (mut objects, mut calls) = (Vec::new(), 0);
     let mut from: Option<Text> = None;
     for _ in 0..MAX_PAGES {

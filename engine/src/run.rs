@@ -39,8 +39,8 @@ pub struct Shared {
     pub soft: tokio_util::sync::CancellationToken,
     /// The number of this run's first attempts.
     pub first_attempt: u32,
-    /// When this run got its lease: what a dead run sent was sent before.
-    pub began: std::time::Instant,
+    /// Since when nothing of an earlier run can have been sent.
+    pub quiet: std::time::Instant,
 }
 
 impl Shared {

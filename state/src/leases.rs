@@ -47,6 +47,7 @@ pub struct Lease {
     id: Text,
     epoch: u64,
     ttl: Duration,
+    quiet_since: i64,
     lock: LockFile,
 }
 
@@ -84,6 +85,13 @@ impl Lease {
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
+
+    /// Since when, at the latest, the holder before has done nothing, in milliseconds since 1970; it may lie ahead.
+    ///
+    /// A holder stops when its lease expires, and one that is dead has stopped before that.
+    pub fn quiet_since(&self) -> i64 {
+        self.quiet_since
+    }
 }
 
 impl Store {
@@ -94,12 +102,12 @@ impl Store {
         let lock = LockFile::make(self.path(), &id)?;
         loop {
             match self.try_acquire(&request, &id).await? {
-                Taken::Yes { epoch, before } => {
+                Taken::Yes { epoch, before, quiet_since } => {
                     if let Some(before) = before {
                         // Its holder is dead, or lost it: nobody looks at that lock again.
                         let _ = std::fs::remove_file(lock_path(self.path(), &before));
                     }
-                    return Ok(Lease { id, epoch, ttl: request.ttl, lock });
+                    return Ok(Lease { id, epoch, ttl: request.ttl, quiet_since, lock });
                 }
                 Taken::No(info) if Instant::now() >= deadline => return Err(held(info)),
                 Taken::No(_) => tokio::time::sleep_until((Instant::now() + POLL).min(deadline)).await,
@@ -123,9 +131,10 @@ impl Store {
                 {
                     return Ok(Taken::No(LeaseInfo { alive: true, ..info.clone() }));
                 }
+                let quiet_since = before.as_ref().map_or(0, |row| row.expires_ms);
                 let epoch = before.map_or(0, |row| row.epoch) + 1;
                 insert(conn, &lineage.0, &request, &id, epoch, now).await?;
-                Ok(Taken::Yes { epoch, before: current.map(|info| info.id) })
+                Ok(Taken::Yes { epoch, before: current.map(|info| info.id), quiet_since })
             })
         })
         .await
@@ -224,7 +233,7 @@ async fn audit_unlock(
 }
 
 enum Taken {
-    Yes { epoch: u64, before: Option<Text> },
+    Yes { epoch: u64, before: Option<Text>, quiet_since: i64 },
     No(LeaseInfo),
 }
 

@@ -58,7 +58,7 @@ impl Environment {
         events: Events,
         interrupts: Interrupts,
     ) -> Result<RunSummary, OpsError> {
-        let began = Instant::now();
+        let quiet = quiet_since(lease);
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = interrupts.hard.clone();
         let accounts = self.accounts(&request.plan.plan, &cancel)?;
@@ -72,7 +72,7 @@ impl Environment {
             hosts: self.ways(),
             soft: interrupts.soft.clone(),
             first_attempt: first_attempt(lease),
-            began,
+            quiet,
         });
         let steps = shared.plan.steps.len();
         shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: request.plan.id.clone(), steps }).await;
@@ -118,7 +118,7 @@ impl Environment {
     async fn settle_under(&self, store: &Store, lease: &Arc<Lease>) -> Result<(), OpsError> {
         let rows = store.objects().await?;
         let (events, _) = tokio::sync::mpsc::channel(1);
-        let began = Instant::now();
+        let quiet = quiet_since(lease);
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = tokio_util::sync::CancellationToken::new();
         let _end = cancel.clone().drop_guard();
@@ -133,13 +133,26 @@ impl Environment {
             .collect();
         store.begin_run(lease, super::history::new_run(&run, "settle")).await?;
         let recorder = Recorder::new(store.clone(), lease.clone(), run.clone(), events);
-        let result = run::settle(&accounts, &Records::new(rows), &recorder, began).await;
+        let result = self.renewing(store, lease, run::settle(&accounts, &Records::new(rows), &recorder, quiet)).await;
         let (text, code) = match &result {
             Ok(()) => ("settled".to_owned(), 0),
             Err(error) => (chain(error), 1),
         };
         store.end_run(lease, &run, clock::now(), text.as_str().into(), code, "null".to_owned()).await?;
         result.map_err(|error| OpsError::Other(chain(&error).into()))
+    }
+
+    /// Does something that may take longer than a lease lasts.
+    async fn renewing<T>(&self, store: &Store, lease: &Lease, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let mut renew = tokio::time::interval(LEASE_TTL / 3);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                // One that is lost shows at the next write of the journal, which is refused.
+                _ = renew.tick() => drop(store.renew(lease).await),
+            }
+        }
     }
 
     pub(super) async fn acquire(&self, store: &Store, reason: &str) -> Result<Arc<Lease>, OpsError> {
@@ -233,4 +246,10 @@ fn holder() -> Text {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| uid());
     let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{computer}, process {}", std::process::id()).into()
+}
+
+/// Since when nobody has sent anything: since the lease before ended, or since now.
+fn quiet_since(lease: &Lease) -> Instant {
+    let past = u64::try_from(clock::now_ms().saturating_sub(lease.quiet_since())).unwrap_or(0);
+    Instant::now().checked_sub(Duration::from_millis(past)).unwrap_or_else(Instant::now)
 }

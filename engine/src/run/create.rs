@@ -48,7 +48,7 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
         if row.id.is_some() {
             return Ok((endpoint_text(&row), Effect::Put(row)));
         }
-        if let Some(seen) = look_up(account(shared, step)?, &row.token, Doubt::Since(shared.began)).await? {
+        if let Some(seen) = look_up(account(shared, step)?, &row.token, Doubt::Since(shared.quiet)).await? {
             return made(row, &seen);
         }
     }

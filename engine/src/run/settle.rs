@@ -1,12 +1,12 @@
 //! Finding out what a run before, or a lost answer, has left in doubt.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
 use pool_inventory::{
-    Name, Token,
+    Kind, Name, Token,
     object::{Observed, Recorded, Status},
 };
 use pool_providers::ProviderError;
@@ -57,29 +57,75 @@ pub async fn look_up(account: &Account, token: &Token, doubt: Doubt) -> Result<O
     }
 }
 
-/// Settles every row whose creation was begun and never seen to end: it gets its id, or it goes.
+/// Longest pause between two looks at the lists.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// Settles every row whose creation was begun and never seen to end: it gets its id, or it goes. Nothing can have been
+/// sent after `quiet`.
+///
+/// Whole lists, not one look-up per row: a run that died may have left hundreds. All providers at once.
 pub async fn settle(
     accounts: &BTreeMap<Name, Account>,
     records: &Records,
     recorder: &Recorder,
-    began: Instant,
+    quiet: Instant,
 ) -> Result<(), SettleError> {
+    let mut by_provider: BTreeMap<Name, Vec<Recorded>> = BTreeMap::new();
     for row in records.in_doubt() {
-        let Some(account) = accounts.get(&row.provider) else { continue };
-        let seen = look_up(account, &row.token, Doubt::Since(began))
-            .await
-            .map_err(|source| SettleError::Provider { row: Box::new(row.clone()), source })?;
-        let event = Event::Settled { address: row.address.clone(), exists: seen.is_some() };
-        let effect = match seen {
-            Some(seen) => {
-                let endpoint = seen.endpoint.clone();
-                Effect::Put(Recorded { id: Some(seen.id.clone()), endpoint, ..row.clone() })
-            }
-            None => Effect::Remove(row.address.clone(), row.generation),
-        };
-        recorder.write(None, "settled", &event, effect, Some(event.clone())).await?;
+        by_provider.entry(row.provider.clone()).or_default().push(row);
     }
-    Ok(())
+    let one = async |(name, rows): (Name, Vec<Recorded>)| match accounts.get(&name) {
+        Some(account) => of_provider(account, rows, recorder, quiet).await,
+        None => Ok(()),
+    };
+    futures_util::future::join_all(by_provider.into_iter().map(one)).await.into_iter().collect()
+}
+
+async fn of_provider(
+    account: &Account,
+    mut rows: Vec<Recorded>,
+    recorder: &Recorder,
+    quiet: Instant,
+) -> Result<(), SettleError> {
+    let (begun, certain) = (Instant::now(), quiet + account.visibility_delay());
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let asked = Instant::now();
+        let kinds: BTreeSet<Kind> = rows.iter().map(|row| row.address.kind).collect();
+        let mut seen: HashMap<Token, Observed> = HashMap::new();
+        for kind in kinds {
+            let listed = account.list(kind).await;
+            let listed = listed.map_err(|source| SettleError::Provider { row: Box::new(rows[0].clone()), source })?;
+            seen.extend(listed.into_iter().filter_map(|one| Some((one.owner.as_ref()?.token.clone(), one))));
+        }
+        let mut left = Vec::new();
+        for row in rows {
+            let found = seen.remove(&row.token);
+            let making = found.as_ref().is_some_and(|seen| seen.status == Status::Pending) && begun.elapsed() < MAKING;
+            if making || (found.is_none() && asked < certain) {
+                left.push(row);
+                continue;
+            }
+            settled(recorder, row, found).await?;
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        rows = left;
+        let ahead = certain.saturating_duration_since(Instant::now());
+        let until_certain = if ahead.is_zero() { LOOK } else { ahead + Duration::from_millis(1) };
+        tokio::time::sleep(pause.min(until_certain)).await;
+        pause = (pause * 2).min(LOOK);
+    }
+}
+
+async fn settled(recorder: &Recorder, row: Recorded, seen: Option<Observed>) -> Result<(), StateError> {
+    let event = Event::Settled { address: row.address.clone(), exists: seen.is_some() };
+    let effect = match seen {
+        Some(seen) => Effect::Put(Recorded { id: Some(seen.id), endpoint: seen.endpoint, ..row }),
+        None => Effect::Remove(row.address, row.generation),
+    };
+    recorder.write(None, "settled", &event, effect, Some(event.clone())).await
 }
 
 /// Why not everything could be settled.

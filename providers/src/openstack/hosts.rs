@@ -5,7 +5,10 @@ use pool_inventory::{
     object::{HostSpec, Observed},
 };
 
-use super::{Cloud, invalid};
+use super::{
+    Cloud, invalid,
+    poll::{Handle, unknown},
+};
 use crate::{Page, Progress, ProviderError, Request};
 
 impl Cloud {
@@ -45,6 +48,10 @@ impl Cloud {
 
     pub(super) async fn list_hosts(&self, _from: Option<Text>) -> Result<Page, ProviderError> {
         Ok(Page::default())
+    }
+
+    pub(super) async fn poll_hosts(&self, handles: &[Handle]) -> Vec<Result<Progress, ProviderError>> {
+        unknown(handles)
     }
 
     pub(super) async fn find_host(&self, _token: &Token) -> Result<Option<Observed>, ProviderError> {

@@ -16,6 +16,7 @@ mod client;
 mod hosts;
 mod market;
 mod networks;
+#[allow(dead_code, reason = "its users come one by one")]
 mod poll;
 mod volumes;
 

@@ -5,7 +5,10 @@ use pool_inventory::{
     object::{NetworkSpec, Observed},
 };
 
-use super::{Cloud, invalid};
+use super::{
+    Cloud, invalid,
+    poll::{Handle, unknown},
+};
 use crate::{Page, Progress, ProviderError, Request};
 
 impl Cloud {
@@ -32,6 +35,10 @@ impl Cloud {
 
     pub(super) async fn list_networks(&self, _from: Option<Text>) -> Result<Page, ProviderError> {
         Ok(Page::default())
+    }
+
+    pub(super) async fn poll_networks(&self, handles: &[Handle]) -> Vec<Result<Progress, ProviderError>> {
+        unknown(handles)
     }
 
     pub(super) async fn find_network(&self, _token: &Token) -> Result<Option<Observed>, ProviderError> {

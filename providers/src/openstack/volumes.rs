@@ -5,7 +5,10 @@ use pool_inventory::{
     object::{CopySpec, Observed, Spec, VolumeSpec},
 };
 
-use super::{Cloud, invalid};
+use super::{
+    Cloud, invalid,
+    poll::{Handle, unknown},
+};
 use crate::{Page, Progress, ProviderError, Request};
 
 impl Cloud {
@@ -71,6 +74,14 @@ impl Cloud {
 
     pub(super) async fn list_copies(&self, _kind: Kind, _from: Option<Text>) -> Result<Page, ProviderError> {
         Ok(Page::default())
+    }
+
+    pub(super) async fn poll_volumes(&self, handles: &[Handle]) -> Vec<Result<Progress, ProviderError>> {
+        unknown(handles)
+    }
+
+    pub(super) async fn poll_copies(&self, handles: &[Handle]) -> Vec<Result<Progress, ProviderError>> {
+        unknown(handles)
     }
 
     pub(super) async fn find_volume(&self, _token: &Token) -> Result<Option<Observed>, ProviderError> {

@@ -99,9 +99,10 @@ impl Account {
         Ok(objects)
     }
 
-    /// How long absence proves nothing.
-    pub fn visibility_delay(&self) -> Duration {
-        self.provider.capabilities().visibility_delay.duration()
+    /// How long after a possible send the absence of an object proves nothing.
+    pub fn doubt(&self) -> Duration {
+        let can = self.provider.capabilities();
+        can.doubt.duration() + can.visibility_delay.duration()
     }
 
     /// Calls made so far.

@@ -103,8 +103,10 @@ pub struct Capabilities {
     pub creates: bool,
     /// Largest number of requests in one `submit`.
     pub batch: usize,
-    /// How long after a possible send the absence of an object proves nothing.
+    /// How long what was made may be missing from lists and look-ups.
     pub visibility_delay: TimeSpan,
+    /// How long a request that was sent, and whose answer was lost, may wait before it is carried out.
+    pub doubt: TimeSpan,
     /// Most calls at a time, unless the operator says otherwise; fewer are made when answers come late.
     pub calls: usize,
     /// How long after an act was accepted it is asked about for the first time, and the least time between two such

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 /// | order | `submit` and `poll` answer with one entry per argument, in the order of the arguments |
 /// | token | a second `Create` with the same token makes nothing new and answers as the first did |
 /// | found again | what was created can be found by its token, at the latest after `capabilities().visibility_delay` |
+/// | ended | a request whose answer was lost is not carried out later than `capabilities().doubt` after it was sent |
 /// | idempotent | `Update`, `Rebuild`, `Power` towards a state that holds already succeed and do nothing |
 /// | deletion | deleting what is not there is [`ProviderError::NotFound`]; the engine takes it for success |
 /// | whole | `list` over all pages gives each object that existed all the time exactly once |

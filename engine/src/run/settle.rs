@@ -32,7 +32,7 @@ const MAKING: Duration = Duration::from_secs(10 * 60);
 /// the last possible send, and the look-up after that found nothing.
 pub async fn look_up(account: &Account, token: &Token, doubt: Doubt) -> Result<Option<Observed>, ProviderError> {
     let Doubt::Since(last_send) = doubt;
-    let certain = last_send + account.visibility_delay();
+    let certain = last_send + account.doubt();
     let (begun, mut tries) = (Instant::now(), 0);
     let mut pause = Duration::from_millis(20);
     loop {
@@ -46,7 +46,8 @@ pub async fn look_up(account: &Account, token: &Token, doubt: Doubt) -> Result<O
             Ok(None) if asked >= certain => return Ok(None),
             Ok(None) => {
                 let left = certain.saturating_duration_since(Instant::now());
-                tokio::time::sleep(left.min(Duration::from_millis(500)).max(Duration::from_millis(1))).await;
+                tokio::time::sleep(left.min(pause).max(Duration::from_millis(1))).await;
+                pause = (pause * 2).min(LOOK);
             }
             Err(error) if matches!(retry::next(&error), Next::Again | Next::Settle) && tries < retry::MAX_TRIES => {
                 tokio::time::sleep(retry::backoff(tries, crate::random::unit(), None)).await;
@@ -87,7 +88,7 @@ async fn of_provider(
     recorder: &Recorder,
     quiet: Instant,
 ) -> Result<(), SettleError> {
-    let (begun, certain) = (Instant::now(), quiet + account.visibility_delay());
+    let (begun, certain) = (Instant::now(), quiet + account.doubt());
     let mut pause = Duration::from_millis(250);
     loop {
         let asked = Instant::now();

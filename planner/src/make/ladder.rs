@@ -174,6 +174,7 @@ mod tests {
             creates: true,
             batch: 1,
             visibility_delay: TimeSpan(0),
+            doubt: TimeSpan(0),
             calls: 64,
             poll: TimeSpan(0),
             unseen: BTreeMap::new(),

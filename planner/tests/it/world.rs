@@ -454,6 +454,7 @@ pub fn capabilities(creates: bool) -> Capabilities {
         creates,
         batch: 10,
         visibility_delay: TimeSpan(0),
+        doubt: TimeSpan(0),
         calls: 64,
         poll: TimeSpan(0),
         unseen: Default::default(),

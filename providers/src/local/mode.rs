@@ -59,6 +59,7 @@ impl Mode {
             creates: true,
             batch: BATCH,
             visibility_delay: TimeSpan(0),
+            doubt: TimeSpan(0),
             calls: 64,
             poll: TimeSpan(0),
             unseen: BTreeMap::new(),

@@ -5,7 +5,7 @@ use pool_inventory::{
     market::{Capabilities, Market},
 };
 
-use super::{Cloud, VISIBILITY};
+use super::{Cloud, DOUBT};
 use crate::ProviderError;
 
 /// What every OpenStack can do.
@@ -15,7 +15,8 @@ pub(super) fn capabilities() -> Capabilities {
         features: [].into(),
         creates: true,
         batch: 1,
-        visibility_delay: VISIBILITY,
+        visibility_delay: TimeSpan(0),
+        doubt: DOUBT,
         calls: 16,
         poll: TimeSpan::secs(2),
         unseen: [].into(),

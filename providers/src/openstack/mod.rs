@@ -143,9 +143,9 @@ impl Provider for OpenStackProvider {
     }
 }
 
-/// How long after a possible send the absence of an object proves nothing: a request may wait in front of an API, and
-/// is given up by every proxy before this.
-const VISIBILITY: TimeSpan = TimeSpan::secs(90);
+/// How long a request may wait in front of an API. The proxies that deployment tools put there give a waiting request
+/// up after a minute.
+const DOUBT: TimeSpan = TimeSpan::secs(60);
 
 fn invalid(field: &str, detail: impl Into<Text>) -> ProviderError {
     ProviderError::Invalid { field: field.into(), detail: detail.into() }

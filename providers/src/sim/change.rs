@@ -41,6 +41,7 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
+        doubt: pool_inventory::TimeSpan(0),
         calls: 64,
         poll: pool_inventory::TimeSpan(0),
         unseen: BTreeMap::new(),

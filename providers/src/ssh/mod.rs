@@ -85,6 +85,7 @@ impl Provider for SshProvider {
             creates: false,
             batch: 1000,
             visibility_delay: TimeSpan(0),
+            doubt: TimeSpan(0),
             calls: 64,
             poll: TimeSpan(0),
             unseen: [].into(),

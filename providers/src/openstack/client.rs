@@ -2,14 +2,29 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use pool_inventory::{Text, desired::OpenStackSpec};
+use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
+use super::{
+    catalogue::{self, Version},
+    credentials::Credentials,
+    error::{self, Asked, is_id},
+    exchange, http,
+    identity::{Identity, Issued},
+};
 use crate::ProviderError;
+
+/// How long a request that reads may take.
+const READ: Duration = Duration::from_secs(60);
+/// How long a request that changes something may take: a busy Nova takes tens of seconds to accept a server.
+const WRITE: Duration = Duration::from_secs(180);
 
 /// A service of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,19 +35,35 @@ pub(super) enum Service {
     Image,
 }
 
+impl Service {
+    pub const ALL: [Service; 4] = [Service::Compute, Service::Network, Service::BlockStorage, Service::Image];
+}
+
 /// Sends requests and reads answers.
 ///
 /// Paths begin after the version: `["servers", "detail"]`. Every request ends within its time limit. A 401 renews the
 /// token and asks once more. An answer that is not 2xx is a [`ProviderError`] with the words of the service.
 #[derive(Debug)]
 pub(super) struct Client {
+    http: reqwest::Client,
+    identity: Identity,
+    places: [OnceCell<Place>; 4],
     calls: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Where a service is, and how it is asked.
+#[derive(Debug, Clone)]
+struct Place {
+    url: Url,
+    version: Option<Version>,
 }
 
 impl Client {
     /// Reads the credentials; nothing is asked yet.
-    pub fn new(_spec: &OpenStackSpec) -> Result<Self, ProviderError> {
-        Ok(Self { calls: Mutex::default() })
+    pub fn new(spec: &OpenStackSpec) -> Result<Self, ProviderError> {
+        let credentials = Credentials::read(spec)?;
+        let http = http::client(&credentials)?;
+        Ok(Self { http, identity: Identity::new(credentials), places: Default::default(), calls: Mutex::default() })
     }
 
     /// Asks for something. `query` are decoded pairs.
@@ -42,8 +73,7 @@ impl Client {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, ProviderError> {
-        let _ = (service, path, query);
-        Err(Self::unconnected())
+        self.ask(service, Method::GET, path, query, None).await
     }
 
     /// Sends a body and reads the answer; an empty answer reads as `null`.
@@ -53,8 +83,7 @@ impl Client {
         path: &[&str],
         body: &Value,
     ) -> Result<T, ProviderError> {
-        let _ = (service, path, body);
-        Err(Self::unconnected())
+        self.ask(service, Method::POST, path, &[], Some(body)).await
     }
 
     /// As [`Client::post`], with PUT.
@@ -64,24 +93,27 @@ impl Client {
         path: &[&str],
         body: &Value,
     ) -> Result<T, ProviderError> {
-        let _ = (service, path, body);
-        Err(Self::unconnected())
+        self.ask(service, Method::PUT, path, &[], Some(body)).await
     }
 
     /// Deletes something. What is not there is [`ProviderError::NotFound`].
     pub async fn delete(&self, service: Service, path: &[&str]) -> Result<(), ProviderError> {
-        let _ = (service, path);
-        Err(Self::unconnected())
+        self.ask(service, Method::DELETE, path, &[], None).await.map(|_: serde::de::IgnoredAny| ())
     }
 
-    /// The project's id; known after the first request.
+    /// The project's id.
     pub async fn project(&self) -> Result<Text, ProviderError> {
-        Err(Self::unconnected())
+        Ok(self.token(None).await?.project.clone())
     }
 
     /// The region's name.
     pub async fn region(&self) -> Result<Text, ProviderError> {
-        Err(Self::unconnected())
+        self.region_of(&*self.token(None).await?)
+    }
+
+    /// The microversion that a service is asked in; none: it has none.
+    pub async fn version(&self, service: Service) -> Result<Option<Version>, ProviderError> {
+        Ok(self.place(service).await?.version)
     }
 
     /// Requests made so far: `compute GET servers/detail` → how many; ids in paths are shown as `{id}`.
@@ -90,7 +122,96 @@ impl Client {
         calls.iter().map(|(what, count)| (what.clone(), *count)).collect()
     }
 
-    fn unconnected() -> ProviderError {
-        ProviderError::Other("OpenStack clouds cannot be asked yet".into())
+    fn count(&self, asked: Asked) {
+        let mut what = format!("{} {} ", asked.service, asked.method);
+        for (at, segment) in asked.path.iter().enumerate() {
+            let named = at > 0 && matches!(asked.path[at - 1], "tags" | "metadata");
+            what.push_str(if at > 0 { "/" } else { "" });
+            what.push_str(if named || is_id(segment) { "{id}" } else { segment });
+        }
+        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
     }
+
+    async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
+        let asked = Asked { service: "identity", method: &Method::POST, path: &["auth", "tokens"] };
+        self.identity.token(&self.http, not, || self.count(asked)).await
+    }
+
+    fn region_of(&self, issued: &Issued) -> Result<Text, ProviderError> {
+        let credentials = self.identity.credentials();
+        catalogue::region(&issued.catalogue, credentials.region.as_deref(), &credentials.source)
+    }
+
+    /// Where a service is; asks it for its versions once.
+    async fn place(&self, service: Service) -> Result<&Place, ProviderError> {
+        self.places[service as usize].get_or_try_init(|| self.find(service)).await
+    }
+
+    async fn find(&self, service: Service) -> Result<Place, ProviderError> {
+        let issued = self.token(None).await?;
+        let region = self.region_of(&issued)?;
+        let url = catalogue::endpoint(&issued.catalogue, service, &region, &self.identity.credentials().interface)?;
+        if service.terms().micro.is_none() {
+            return Ok(Place { url, version: None });
+        }
+        let asked = Asked { service: service.name(), method: &Method::GET, path: &["versions"] };
+        let place = Place { url: catalogue::document(&url), version: None };
+        let document = self.send(service, &place, asked, &[], None).await?;
+        let document = read(asked, &document)?;
+        Ok(Place { url, version: catalogue::agree(service, &document)? })
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        service: Service,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<T, ProviderError> {
+        let mut place = self.place(service).await?.clone();
+        if let Ok(mut segments) = place.url.path_segments_mut() {
+            segments.extend(path);
+        }
+        let asked = Asked { service: service.name(), method: &method, path };
+        let answer = self.send(service, &place, asked, query, body).await?;
+        read(asked, &answer)
+    }
+
+    /// Sends a request; with a new token once more if the one that we have is refused.
+    async fn send(
+        &self,
+        service: Service,
+        place: &Place,
+        asked: Asked<'_>,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Vec<u8>, ProviderError> {
+        let mut issued = self.token(None).await?;
+        let limit = if *asked.method == Method::GET { READ } else { WRITE };
+        for again in [true, false] {
+            let mut request = self.http.request(asked.method.clone(), place.url.clone()).timeout(limit).query(query);
+            request = request.header("x-auth-token", issued.token.clone()).header("accept", "application/json");
+            if let (Some((name, ..)), Some(version)) = (service.terms().micro, place.version) {
+                request = request.header("openstack-api-version", format!("{name} {version}"));
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            self.count(asked);
+            let (status, headers, answer) = exchange::send(asked, request).await?;
+            match status.as_u16() {
+                200..=299 => return Ok(answer),
+                401 if again => issued = self.token(Some(&issued)).await?,
+                _ => return Err(error::of_answer(asked, status, &headers, &answer)),
+            }
+        }
+        unreachable!("the second answer is returned")
+    }
+}
+
+fn read<T: DeserializeOwned>(asked: Asked, answer: &[u8]) -> Result<T, ProviderError> {
+    let answer = if answer.trim_ascii().is_empty() { b"null" } else { answer };
+    serde_json::from_slice(answer)
+        .map_err(|error| error::garbled(asked, &format!("the answer cannot be read: {error}")))
 }

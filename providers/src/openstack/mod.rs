@@ -2,8 +2,10 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `credentials` | `clouds.yaml`, `secure.yaml`, `OS_*` → a session |
-//! | `client` | one request: token, microversion, time limit, error → [`ProviderError`]; counts calls |
+//! | `credentials`, `clouds` | `clouds.yaml`, `secure.yaml`, `OS_*` → who logs in where |
+//! | `identity`, `catalogue` | tokens; where the services are, and the microversions to ask in |
+//! | `client`, `exchange`, `http` | one request: token, microversion, time limit; counts calls |
+//! | `error` | an answer that is not 2xx, or none → [`ProviderError`] |
 //! | `marks` | whose an object is, as tags, metadata and descriptions carry it |
 //! | `market` | flavors, zones, images, volume types, quotas; what seldom changes is cached with its age |
 //! | `hosts` | servers with their ports, public addresses, server groups; user data; host keys |
@@ -11,9 +13,16 @@
 //! | `volumes` | volumes, snapshots, backups |
 //! | `poll` | how accepted operations go on: one list call for many |
 
+mod catalogue;
 #[allow(dead_code, reason = "its users come one by one")]
 mod client;
+mod clouds;
+mod credentials;
+mod error;
+mod exchange;
 mod hosts;
+mod http;
+mod identity;
 mod market;
 mod networks;
 #[allow(dead_code, reason = "its users come one by one")]

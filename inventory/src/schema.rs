@@ -15,7 +15,7 @@ const REFERENCE: &str = r"\$\{";
 const NAME: &str = "^[a-z][a-z0-9-]{0,30}$";
 const VARIABLE: &str = "^[a-z][a-z0-9_]{0,30}$";
 const NUMBER: &str = r"[0-9]+(\.[0-9]{1,3})?";
-const ADDRESS: &str = "^(network|host|volume|pool|tenant)/[a-z0-9.-]+$";
+const ADDRESS: &str = "^(network|host|volume|snapshot|backup|pool|tenant)/[a-z0-9.-]+$";
 
 /// The schema of `pool.yaml`; `*.pool.yaml` files hold the same sections without `version` and `name`.
 pub fn json_schema() -> Value {
@@ -85,9 +85,10 @@ fn shape(of: &Shape) -> Value {
         Shape::Time => text(&format!("^{NUMBER} ?(ms|s|m|h|d)$"), "30s"),
         Shape::Percent => text(&format!("^{NUMBER}%$"), "20%"),
         Shape::Mode => text("^[0-7]{3,4}$", "0644"),
-        Shape::Hourly => text(&format!("^{NUMBER}/hour$"), "0.05/hour"),
+        Shape::Hourly => text(r"^[0-9]+(\.[0-9]{1,6})?/hour$", "0.05/hour"),
         Shape::Monthly => text(&format!("^{NUMBER}/month$"), "9000/month"),
         Shape::Cidr => text("^[0-9a-fA-F.:]+/[0-9]+$", "10.20.0.0/24"),
+        Shape::Ip => text("^[0-9a-fA-F.:]+$", "10.20.0.10"),
         Shape::Path => text("^/", "/srv/data"),
         Shape::Address => text(ADDRESS, "host/web-3"),
         Shape::Word { words, .. } => or_reference(json!({ "enum": words })),
@@ -147,7 +148,7 @@ mod tests {
         assert!(pool["properties"]["in"].is_object() && pool["properties"]["class"].is_null());
         let kinds = schema["properties"]["providers"]["additionalProperties"]["oneOf"].as_array().expect("kinds");
         let words: Vec<&Value> = kinds.iter().map(|kind| &kind["properties"]["type"]["const"]).collect();
-        assert_eq!(words, ["local", "ssh", "sim"]);
+        assert_eq!(words, ["local", "ssh", "sim", "openstack"]);
         assert!(kinds.iter().all(|kind| kind["properties"]["in"].is_object()));
     }
 }

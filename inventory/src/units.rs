@@ -72,14 +72,20 @@ impl Bytes {
 
 /// Splits `12.5GiB` into the number in thousandths and the unit.
 fn split(text: &str) -> Option<(u64, &str)> {
+    split_at(text, 3)
+}
+
+/// The number in units of the last of so many decimals, and what follows it.
+fn split_at(text: &str, decimals: u32) -> Option<(u64, &str)> {
+    let most = decimals as usize;
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || fraction.len() > 3 || (number.contains('.') && fraction.is_empty()) {
+    if whole.is_empty() || fraction.len() > most || (number.contains('.') && fraction.is_empty()) {
         return None;
     }
-    let thousandths = if fraction.is_empty() { 0 } else { format!("{fraction:0<3}").parse::<u64>().ok()? };
-    Some((whole.parse::<u64>().ok()?.checked_mul(1000)?.checked_add(thousandths)?, unit))
+    let parts = if fraction.is_empty() { 0 } else { format!("{fraction:0<most$}").parse::<u64>().ok()? };
+    Some((whole.parse::<u64>().ok()?.checked_mul(10_u64.pow(decimals))?.checked_add(parts)?, unit))
 }
 
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -224,14 +230,14 @@ impl Money {
         i64::try_from(thousandths).ok().and_then(|t| t.checked_mul(1000)).map(Self).ok_or_else(error)
     }
 
-    /// Reads an hourly price: `0.05/hour`.
+    /// Reads an hourly price, to a millionth: `0.05/hour`, `0.0002/hour`.
     pub fn parse_hourly(text: &str) -> Result<Self, UnitError> {
         let error = || UnitError { text: text.to_owned(), expected: "an amount per hour, as in `0.05/hour`" };
-        let (thousandths, unit) = split(text).ok_or_else(error)?;
+        let (millionths, unit) = split_at(text, 6).ok_or_else(error)?;
         if unit != "/hour" {
             return Err(error());
         }
-        i64::try_from(thousandths).ok().and_then(|t| t.checked_mul(1000)).map(Self).ok_or_else(error)
+        i64::try_from(millionths).map(Self).map_err(|_| error())
     }
 }
 
@@ -293,6 +299,8 @@ mod tests {
         assert_eq!("0644".parse(), Ok(FileMode(0o644)));
         assert!("0888".parse::<FileMode>().is_err());
         assert_eq!(Money::parse_monthly("9000/month"), Ok(Money::units(9000)));
+        assert_eq!(Money::parse_hourly("0.0002/hour"), Ok(Money(200)));
+        assert!(Money::parse_hourly("0.0000002/hour").is_err());
         assert_eq!(Money::units(61).to_string(), "€ 61.00");
         assert_eq!(Money(-500_000).to_string(), "-€ 0.50");
     }

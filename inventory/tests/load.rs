@@ -53,6 +53,35 @@ fn a_variable_that_nothing_mentions_is_a_warning() {
 }
 
 #[test]
+fn a_network_that_keeps_ssh_out_is_a_warning_where_hosts_are_set_up_over_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "t/a.tera", "");
+    write(folder.path(), "b.txt", "b");
+    let head = "version: 1\nname: x\nimages: { debian-12: { cloud: d } }\nnetworks:\n";
+    let warned = |network: &str, more: &str| {
+        write(folder.path(), "pool.yaml", &format!("{head}  a: {{ cidr: 10.0.0.0/24, on: [cloud]{network} }}\n"));
+        let pools = POOLS.replace("sim", "openstack").replace("    image:", "    network: a\n    image:");
+        write(folder.path(), "x.pool.yaml", &(pools + more));
+        let loaded = load(folder.path(), None, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+        loaded.warnings.render_warnings(false)
+    };
+    for closed in
+        ["", ", ingress: { web: { from: any, port: 443 } }", ", ingress: { udp: { from: any, protocol: udp } }"]
+    {
+        let shown = warned(closed, "");
+        assert!(
+            shown.starts_with("warning: network `a` lets nobody in to port 22, where pools.web is set up"),
+            "{shown}"
+        );
+    }
+    for open in ["{ from: 192.0.2.0/24, port: 20-30 }", "{ from: any }", "{ from: any, protocol: any }"] {
+        assert_eq!(warned(&format!(", ingress: {{ ssh: {open} }}"), ""), "");
+    }
+    assert_eq!(warned("", "    ssh: { jump: bastion }\n"), "");
+    assert!(warned(", ingress: { ssh: { from: any, port: 22 } }", "    ssh: { port: 2222 }\n").contains("2222"));
+}
+
+#[test]
 fn environments_are_known_without_choosing_one() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "pool.yaml", "version: 1\nname: x\n");

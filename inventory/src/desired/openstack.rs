@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
-use crate::{
-    names::{Name, Text},
-    units::Money,
-};
+use crate::{names::Text, units::Money};
 
 /// A project of an OpenStack cloud. Credentials come from where every OpenStack client reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,5 +19,5 @@ pub struct OpenStackSpec {
     /// Price per hour of a machine size, by flavor; a flavor that is not listed costs nothing.
     pub prices: BTreeMap<Text, Money>,
     /// Price per GiB and hour of storage, by volume type; a type that is not listed costs nothing.
-    pub storage_prices: BTreeMap<Name, Money>,
+    pub storage_prices: BTreeMap<Text, Money>,
 }

@@ -82,6 +82,9 @@ pub struct SimOffering {
     pub disk: Bytes,
     /// Price per hour.
     pub price: Money,
+    /// The tenant whose hosts alone stand on its machines; none: machines are shared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedicated: Option<Name>,
 }
 
 /// One rule of failure in the simulated cloud.

@@ -84,11 +84,11 @@ static ENVIRONMENT: Section = section(
 );
 
 static PROVIDER: Shape = Tagged {
-    sections: &[("local", &LOCAL), ("ssh", &SSH_HOSTS), ("sim", &SIM)],
-    later: &["openstack", "aws", "vmware", "redfish"],
+    sections: &[("local", &LOCAL), ("ssh", &SSH_HOSTS), ("sim", &SIM), ("openstack", &OPENSTACK)],
+    later: &["aws", "vmware", "redfish"],
 };
 
-const TYPE: Key = required("type", Text, "Which system: local, ssh or sim.");
+const TYPE: Key = required("type", Text, "Which system: local, ssh, sim or openstack.");
 
 static LOCAL: Section =
     section("Little machines on this computer.", &[TYPE, optional("ssh", Section(&ACCESS), "How to log in to hosts.")]);
@@ -121,6 +121,27 @@ static SIM: Section = section(
     ],
 );
 
+static OPENSTACK: Section = section(
+    "A project of an OpenStack cloud.",
+    &[
+        TYPE,
+        optional("ssh", Section(&ACCESS), "How to log in to hosts."),
+        optional("cloud", Text, "Name in clouds.yaml. Default: `OS_CLOUD`, or the other `OS_*` variables."),
+        optional("region", Text, "Region. Default: the one that the credentials name."),
+        optional(
+            "host_keys",
+            Section(&SECRET),
+            "Secret that host keys of new hosts are derived from. Default: one that `pool` makes for this inventory.",
+        ),
+        optional("prices", Map(KeyShape::Text, &Hourly), "Flavor → price, as in 0.02/hour. Default: nothing."),
+        optional(
+            "storage_prices",
+            Map(KeyShape::Text, &Hourly),
+            "Volume type → price of a GiB, as in 0.0002/hour. Default: nothing.",
+        ),
+    ],
+);
+
 static OFFERING: Section = section(
     "A machine size.",
     &[
@@ -128,6 +149,7 @@ static OFFERING: Section = section(
         required("memory", Bytes, "Memory."),
         required("disk", Bytes, "Root disk."),
         required("price", Hourly, "Price, as in 0.05/hour."),
+        optional("dedicated", Name, "Tenant whose hosts alone stand on its machines. Default: machines are shared."),
     ],
 );
 
@@ -168,13 +190,13 @@ static ACCESS: Section = section(
         optional(
             "trust",
             words(TRUST),
-            "How the host key is known. Default: pinned on ssh providers, injected elsewhere.",
+            "How the host key is known. Default: pinned on ssh providers, injected elsewhere. console: openstack only.",
         ),
     ],
 );
 
 /// What `trust` may be.
-pub const TRUST: &[&str] = &["pinned", "injected", "first-contact"];
+pub const TRUST: &[&str] = &["pinned", "injected", "console", "first-contact"];
 
 static SECRET: Section = Section {
     doc: "Where a secret is; never the secret itself.",
@@ -189,8 +211,15 @@ static SECRET: Section = Section {
 
 static TENANT: Section = Section {
     doc: "A tenant.",
-    keys: &[optional("quota", Section(&QUOTA), "Upper limits. Default: none.")],
-    later: &["isolation", "priority"],
+    keys: &[
+        optional("quota", Section(&QUOTA), "Upper limits. Default: none."),
+        optional(
+            "isolation",
+            words(&["none", "network", "dedicated-hosts"]),
+            "What it does not share: networks, or physical machines. Default: none.",
+        ),
+    ],
+    later: &["priority"],
     one_of: &[],
 };
 
@@ -205,16 +234,28 @@ static QUOTA: Section = section(
     ],
 );
 
-static NETWORK: Section = Section {
-    doc: "A network.",
-    keys: &[
+static NETWORK: Section = section(
+    "A network. Hosts in it reach each other, and nothing else comes in but what `ingress` says.",
+    &[
         optional("tenant", Name, "Whose it is. Default: default."),
-        required("cidr", Cidr, "Address range."),
-        required("on", NAME_LIST, "Providers that it is made on; sim providers only, so far."),
+        optional("cidr", Cidr, "Address range; required unless `existing` is given."),
+        required("on", NAME_LIST, "Providers that it is made on, of type openstack or sim."),
+        optional("existing", Text, "Name or id of a network that is there and is used as it is; openstack only."),
+        optional("router", Text, "External network that a router of its own leads to. Default: no router."),
+        optional("dhcp", Bool, "Whether hosts get their addresses by DHCP. Default: true."),
+        optional("dns", List(&Ip), "Name servers that hosts are told, in order. Default: the provider's."),
+        optional("ingress", Map(KeyShape::Name, &Section(&INGRESS)), "What may come in. Default: nothing."),
+        optional("egress", Map(KeyShape::Name, &Section(&EGRESS)), "What may go out. Default: everything."),
     ],
-    later: &["ingress", "egress", "router", "dns"],
-    one_of: &[],
-};
+);
+
+const PEER_DOC: &str = "any, an address range, or network/NAME: the hosts of a network at the same provider.";
+const PROTOCOL: Key = optional("protocol", words(&["any", "tcp", "udp", "icmp"]), "Protocol. Default: tcp.");
+const PORT: Key = optional("port", Text, "Port, or a range as in \"8000-8080\". Default: all. Only for tcp and udp.");
+
+static INGRESS: Section = section("Something that may come in.", &[required("from", Text, PEER_DOC), PROTOCOL, PORT]);
+
+static EGRESS: Section = section("Something that may go out.", &[required("to", Text, PEER_DOC), PROTOCOL, PORT]);
 
 static BACKEND: Shape = Tagged { sections: &[("dir", &DIR)], later: &["ceph", "cinder", "ebs", "lvm", "nfs"] };
 
@@ -255,8 +296,15 @@ static POOL: Section = Section {
         optional("size", Section(&SIZE), "What each host must have at least; required for a number of hosts."),
         optional("image", Name, "Image; required for a number of hosts."),
         optional("network", Name, "Network that hosts stand in."),
+        optional("addresses", Map(KeyShape::Text, &Ip), "Host → address that it has in the network; openstack only."),
+        optional(
+            "public",
+            Text,
+            "External network that each host gets a public address from, as `router` of the network; openstack only.",
+        ),
         optional("place", Section(&PLACE), "Where hosts may be."),
         optional("bootstrap", Section(&BOOTSTRAP), "What is done on each host."),
+        optional("root", Section(&ROOT_DISK), "The volume that each host boots from; openstack only."),
         optional("volumes", Map(KeyShape::Name, &Section(&VOLUME)), "Volumes that each host gets."),
         optional("labels", Map(KeyShape::Text, &Text), "Labels, for templates, selectors and tags."),
         optional("ignore_changes", TEXT_LIST, "Fields whose drift is left alone, as in tags.owner."),
@@ -270,10 +318,21 @@ static POOL: Section = Section {
 static HOST: Section = section(
     "A host that exists.",
     &[
-        required("address", Text, "IP address or DNS name."),
+        optional("address", Text, "IP address or DNS name; required unless `id` is given."),
+        optional("id", Text, "The provider's id of a machine that is taken over; openstack only."),
+        optional(
+            "volumes",
+            Map(KeyShape::Name, &Text),
+            "Volume of the pool → the provider's id of the one that is attached; only with `id`.",
+        ),
         optional("host_key", Text, "Its host key, as in `ssh-ed25519 AAAA…`; required with `trust: pinned`."),
         optional("ssh", Section(&ACCESS), "How to log in, where the pool's way does not fit."),
     ],
+);
+
+static ROOT_DISK: Section = section(
+    "The volume that a host boots from. It is as large as `disk` of the pool's `size`, and goes with the host.",
+    &[required("tier", Name, "Which tier.")],
 );
 
 static SIZE: Section = section(
@@ -299,6 +358,12 @@ static PLACE: Section = section(
             words(&["prefer", "cost"]),
             "Whether the order of `on` or the price decides. Default: prefer.",
         ),
+        optional(
+            "apart",
+            words(&["must", "may"]),
+            "Whether no two hosts stand on one physical machine: always, or where it can be had; openstack only.",
+        ),
+        optional("offerings", TEXT_LIST, "Machine sizes that may be taken, `*` for a part. Default: all."),
     ],
 );
 
@@ -379,6 +444,7 @@ static VOLUME: Section = Section {
         optional("mount", Path, "Where it is mounted. Default: attached only."),
         optional("on_remove", words(&["keep", "delete"]), "What happens when it leaves the inventory. Default: keep."),
         optional("protected", Bool, "Whether it is never destroyed. Default: false."),
+        optional("from", Address, "Volume, snapshot or backup that its first content is. Default: it is empty."),
     ],
     later: &["backup", "encrypted", "snapshots"],
     one_of: &[],

@@ -28,6 +28,8 @@ pub enum Shape {
     Monthly,
     /// `10.20.0.0/24`
     Cidr,
+    /// `10.20.0.10`
+    Ip,
     /// Absolute path on a host.
     Path,
     /// The value of a variable: text, number or truth value.

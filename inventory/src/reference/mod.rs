@@ -110,6 +110,7 @@ impl Reference {
             Shape::Hourly => "money per hour".into(),
             Shape::Monthly => "money per month".into(),
             Shape::Cidr => "address range".into(),
+            Shape::Ip => "IP address".into(),
             Shape::Path => "absolute path".into(),
             Shape::Scalar => "text, number or truth value".into(),
             Shape::Address => "address".into(),

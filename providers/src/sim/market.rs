@@ -49,7 +49,7 @@ fn offerings(spec: &SimSpec) -> BTreeMap<Text, SimOffering> {
     }
     let built_in = |(name, vcpus, memory, disk, price): &(&str, u32, u64, u64, i64)| {
         let (memory, disk, price) = (Bytes::gib(*memory), Bytes::gib(*disk), Money(*price));
-        (Text::from(*name), SimOffering { vcpus: *vcpus, memory, disk, price })
+        (Text::from(*name), SimOffering { vcpus: *vcpus, memory, disk, price, dedicated: None })
     };
     OFFERINGS.iter().map(built_in).collect()
 }
@@ -122,7 +122,7 @@ impl Shop {
             elastic: false,
             price: o.price,
             stock: self.left(world, zone, offering),
-            dedicated: None,
+            dedicated: o.dedicated.clone(),
         };
         Market {
             offerings: zones.iter().flat_map(|zone| self.offerings.iter().map(move |o| offer(zone, o))).collect(),

@@ -43,6 +43,16 @@ impl Reader<'_, '_> {
     }
 }
 
+impl Reader<'_, '_> {
+    /// Says so where an `ssh:` block wants keys from a console that nobody can read.
+    pub fn refuse_console(&mut self, node: &Node<'_>, what: &str) {
+        let trust = node.get("ssh").and_then(|ssh| ssh.get("trust"));
+        if let Some(at) = trust.filter(|trust| trust.text() == Some("console")) {
+            self.say(at.span, format!("{what} has no console to read"), "only providers of type openstack have one");
+        }
+    }
+}
+
 /// A secret's reference.
 pub fn secret(node: &Node<'_>) -> Option<SecretRef> {
     let text = |key: &str| node.get(key).and_then(Node::text).map(Text::from);

@@ -6,7 +6,10 @@
 mod access;
 mod bootstrap;
 pub use self::bootstrap::MAX_TEXT;
+mod existing;
 mod known;
+mod networks;
+mod places;
 mod pools;
 mod providers;
 mod rules;
@@ -22,7 +25,7 @@ use std::{
 use self::known::{Known, What};
 use super::{environment::Elsewhere, vars::Values};
 use crate::{
-    desired::{Desired, NetworkDecl, Policy, QuotaSpec, TenantSpec},
+    desired::{Desired, Policy, QuotaSpec, TenantSpec},
     diagnostics::{Diagnostic, Problems},
     names::{Address, Name, Text},
     source::{Sources, Span},
@@ -216,7 +219,8 @@ impl<'n, 's> Reader<'n, 's> {
     fn tenants(&mut self) -> BTreeMap<Name, TenantSpec> {
         let mut tenants = self.map(self.section("tenants"), |this, entry| {
             let quota = entry.value.get("quota").map(|quota| this.quota(quota, Some(What::Tier)));
-            TenantSpec { quota: quota.unwrap_or_default(), ..TenantSpec::default() }
+            let isolation = this.word(&entry.value, "isolation").unwrap_or_default();
+            TenantSpec { quota: quota.unwrap_or_default(), isolation }
         });
         tenants.entry(known::default_tenant()).or_default();
         tenants
@@ -238,42 +242,6 @@ impl<'n, 's> Reader<'n, 's> {
             storage,
             cost: node.get("cost").and_then(|cost| Money::parse_monthly(cost.text()?).ok()),
         }
-    }
-
-    fn networks(&mut self) -> BTreeMap<Name, NetworkDecl> {
-        let mut networks = BTreeMap::new();
-        for entry in self.section("networks") {
-            let tenant = self.tenant_of(&entry.value);
-            let on = self.network_providers(entry);
-            let cidr = self.optional(&entry.value, "cidr");
-            if let Ok(name) = Name::new(&entry.key) {
-                let (existing, router, dns) = (None, None, Vec::new());
-                let (ingress, egress) = (BTreeMap::new(), BTreeMap::new());
-                let decl = NetworkDecl { tenant, cidr, on, existing, router, dhcp: true, dns, ingress, egress };
-                networks.insert(name, decl);
-            }
-        }
-        networks
-    }
-
-    fn network_providers(&mut self, entry: &Entry<'_>) -> Vec<Name> {
-        let Some(list) = entry.value.get("on") else { return Vec::new() };
-        let mut on: Vec<Name> = Vec::new();
-        for item in list.items() {
-            let Some(name) = self.reference(item, What::Provider) else { continue };
-            if self.known.provider_type(&name).is_some_and(|kind| kind != "sim") {
-                let message = format!("networks.{} cannot be made on provider `{name}`", entry.key);
-                self.say(item.span, message, "only providers of type sim have networks so far");
-            }
-            if on.contains(&name) {
-                self.say(item.span, format!("provider `{name}` is listed twice"), "");
-            }
-            on.push(name);
-        }
-        if list.items().is_empty() && list.scalar().is_none() {
-            self.say(list.span, format!("networks.{} is made nowhere", entry.key), "name a provider");
-        }
-        on
     }
 
     fn policy(&mut self) -> Policy {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reader, access, known::What};
 use crate::{
-    desired::{ProviderKind, ProviderSpec, SimCall, SimFault, SimOffering, SimSpec, Trust},
+    desired::{OpenStackSpec, ProviderKind, ProviderSpec, SimCall, SimFault, SimOffering, SimSpec, Trust},
     load::suggest::hint,
     names::{Name, Text},
     units::{Bytes, Money, Percent},
-    yaml::Node,
+    yaml::{Entry, Node},
 };
 
 /// The image of this computer's own system, the one that `local` providers have.
@@ -44,8 +44,12 @@ impl<'n, 's> Reader<'n, 's> {
                 Some("local") => (ProviderKind::Local, Trust::Injected),
                 Some("ssh") => (ProviderKind::Ssh, Trust::Pinned),
                 Some("sim") => (ProviderKind::Sim(Box::new(self.sim(node))), Trust::Injected),
+                Some("openstack") => (ProviderKind::Openstack(Box::new(self.openstack(node))), Trust::Injected),
                 _ => continue,
             };
+            if !matches!(kind, ProviderKind::Openstack(_)) {
+                self.refuse_console(node, &format!("provider `{}`", entry.key));
+            }
             let ssh = node.get("ssh").map(|ssh| self.access(ssh, &access::defaults(trust)));
             let ssh = ssh.or_else(|| matches!(kind, ProviderKind::Ssh).then(|| access::defaults(trust)));
             if let Ok(name) = Name::new(&entry.key) {
@@ -53,6 +57,21 @@ impl<'n, 's> Reader<'n, 's> {
             }
         }
         providers
+    }
+
+    fn openstack(&mut self, node: &Node<'_>) -> OpenStackSpec {
+        let prices = |key: &str| {
+            let entries = node.get(key).map(Node::entries).unwrap_or_default();
+            let price = |entry: &Entry<'_>| Money::parse_hourly(entry.value.text()?).ok();
+            entries.iter().filter_map(|entry| Some((Text::from(&*entry.key), price(entry)?))).collect()
+        };
+        OpenStackSpec {
+            cloud: self.text(node, "cloud"),
+            region: self.text(node, "region"),
+            host_keys: node.get("host_keys").and_then(access::secret),
+            prices: prices("prices"),
+            storage_prices: prices("storage_prices"),
+        }
     }
 
     fn sim(&mut self, node: &'n Node<'s>) -> SimSpec {
@@ -106,6 +125,7 @@ impl<'n, 's> Reader<'n, 's> {
                 memory: self.value(&entry.value, "memory", Bytes(0)),
                 disk: self.value(&entry.value, "disk", Bytes(0)),
                 price: price.unwrap_or_default(),
+                dedicated: entry.value.get("dedicated").and_then(|tenant| self.reference(tenant, What::Tenant)),
             };
             if entry.key.contains(['/', '*']) {
                 self.say(entry.at, format!("`{}` is not the name of an offering", entry.key), "without `/` and `*`");

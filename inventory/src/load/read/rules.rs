@@ -1,10 +1,19 @@
 //! Rules between entries: host names, mounts and files, templates that need each other, renames.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use super::{Reader, known::What};
+use super::{
+    Reader,
+    existing::{Sort, base_access},
+    known::What,
+    networks::lets_in,
+    places::{can, candidates},
+};
 use crate::{
-    desired::{Desired, FileSource},
+    desired::{Desired, FileSource, Hosts, Isolation, ProviderKind},
     diagnostics::Diagnostic,
     names::{Address, Kind, Name},
     source::Span,
@@ -14,10 +23,13 @@ use crate::{
 /// Checks them all.
 pub fn check(reader: &mut Reader<'_, '_>, desired: &Desired) {
     host_names(reader);
+    addresses(reader, desired);
+    isolation(reader, desired);
     mounts(reader);
     cycles(reader, desired);
     moved(reader);
     unused(reader);
+    closed_networks(reader, desired);
 }
 
 /// `<pool>-<ordinal>`, where such a pool is known.
@@ -48,6 +60,75 @@ fn host_names(reader: &mut Reader<'_, '_>) {
         }
     }
     reader.problems.extend(problems);
+}
+
+/// Two hosts of a network cannot have one address.
+fn addresses(reader: &mut Reader<'_, '_>, desired: &Desired) {
+    let mut seen: BTreeMap<(&Name, IpAddr), Span> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for pool in reader.section("pools") {
+        let Some(network) = desired.pools.get(&*pool.key).and_then(|spec| spec.network.as_ref()) else { continue };
+        for entry in pool.value.get("addresses").map(Node::entries).unwrap_or_default() {
+            let Some(address) = entry.value.text().and_then(|text| text.parse().ok()) else { continue };
+            if let Some(first) = seen.insert((network, address), entry.value.span) {
+                let problem = Diagnostic::at(entry.value.span, format!("two hosts have the address {address}"));
+                problems.push(problem.label(first, "first here"));
+            }
+        }
+    }
+    reader.problems.extend(problems);
+}
+
+/// What tenants do not share must be something that their pools can have for themselves.
+fn isolation(reader: &mut Reader<'_, '_>, desired: &Desired) {
+    reader.check_isolation(&desired.networks, &desired.tenants);
+    let mut problems = Vec::new();
+    for entry in reader.section("pools") {
+        let Some(pool) = desired.pools.get(&*entry.key).filter(|pool| matches!(pool.hosts, Hosts::Count(_))) else {
+            continue;
+        };
+        let tenant = &pool.tenant;
+        let places = candidates(&pool.place, Sort::Made, &desired.providers);
+        match desired.tenants.get(tenant).map(|tenant| tenant.isolation) {
+            Some(Isolation::Network) if entry.value.get("network").is_none() => {
+                let message = format!("pools.{} has no network, and tenant `{tenant}` shares none", entry.key);
+                let note = "name a network of the tenant: it has `isolation: network`";
+                problems.push(Diagnostic::at(entry.at, message).note(note));
+            }
+            Some(Isolation::DedicatedHosts) if !can(&places, &["openstack", "sim"]) => {
+                let message =
+                    format!("pools.{} shares physical machines, and tenant `{tenant}` shares none", entry.key);
+                let note = "only providers of type openstack and sim have machines for one tenant alone";
+                problems.push(Diagnostic::at(entry.at, message).note(note));
+            }
+            _ => {}
+        }
+    }
+    reader.problems.extend(problems);
+}
+
+/// Hosts that are set up over SSH behind a network that does not let it in.
+fn closed_networks(reader: &mut Reader<'_, '_>, desired: &Desired) {
+    let mut warnings = Vec::new();
+    for entry in reader.section("pools") {
+        let Some(pool) = desired.pools.get(&*entry.key) else { continue };
+        let (Some(name), Some(at)) = (&pool.network, entry.value.get("network")) else { continue };
+        let Some(network) = desired.networks.get(name).filter(|network| network.existing.is_none()) else { continue };
+        let places = candidates(&pool.place, Sort::of_hosts(&pool.hosts), &desired.providers);
+        let access = pool.ssh.clone().unwrap_or_else(|| base_access(&places, Sort::of_hosts(&pool.hosts)));
+        let mounted = pool.volumes.values().any(|volume| volume.mount.is_some());
+        let entered = !pool.bootstrap.is_empty() || mounted;
+        let real = places.iter().any(|(_, spec)| matches!(spec.kind, ProviderKind::Openstack(_)));
+        let open = access.jump.is_some() || network.ingress.values().any(|rule| lets_in(rule, access.port));
+        if entered && real && !open {
+            let message =
+                format!("network `{name}` lets nobody in to port {}, where pools.{} is set up", access.port, entry.key);
+            let note =
+                format!("add to networks.{name}: `ingress: {{ ssh: {{ from: RANGE, port: {} }} }}`", access.port);
+            warnings.push(Diagnostic::at(at.span, message).note(note));
+        }
+    }
+    reader.warnings.extend(warnings);
 }
 
 /// A host that stands twice in one pool is a key that is defined twice; that was said.
@@ -148,7 +229,7 @@ fn mention(reader: &Reader<'_, '_>, desired: &Desired, pool: &Name) -> Option<Sp
 fn moved(reader: &mut Reader<'_, '_>) {
     let mut problems = Vec::new();
     let entries = reader.section("moved");
-    let hosts = Hosts::of(reader.section("pools"));
+    let hosts = HostNames::of(reader.section("pools"));
     let olds: BTreeSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
     let mut targets: BTreeMap<Address, Span> = BTreeMap::new();
     for entry in entries {
@@ -184,12 +265,12 @@ fn moved(reader: &mut Reader<'_, '_>) {
 }
 
 /// Hosts that the inventory may have; the ordinals of a pool are the planner's.
-struct Hosts<'n> {
+struct HostNames<'n> {
     counted: BTreeSet<&'n str>,
     named: BTreeSet<&'n str>,
 }
 
-impl<'n> Hosts<'n> {
+impl<'n> HostNames<'n> {
     fn of(pools: &'n [Entry<'_>]) -> Self {
         let is_named =
             |pool: &&Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| matches!(hosts.value, Value::Map(_)));

@@ -63,13 +63,24 @@ impl<'n, 's> Reader<'n, 's> {
         if known.iter().any(|name| wildcard(pattern, name) && pattern.contains('/') == name.contains('/')) {
             return;
         }
+        // Which volume types a cloud has is known to the cloud alone.
+        let of_a_cloud = |provider: &str| {
+            let mut all = self.known.names(What::Provider).filter(|name| wildcard(provider, name));
+            all.any(|name| self.known.provider_type(name) == Some("openstack"))
+        };
         match pattern.split_once('/') {
+            Some((provider, volume_type)) if !volume_type.is_empty() && of_a_cloud(provider) => {}
             Some((provider, _)) if !provider.contains('*') && !self.known.has(What::Provider, provider) => {
                 let span = item.span;
                 self.known.check(What::Provider, provider, span, &mut self.problems);
             }
             _ => {
-                let note = hint(pattern, known.iter().map(String::as_str));
+                let is_cloud = |name: &&str| self.known.provider_type(name) == Some("openstack");
+                let cloud = self.known.names(What::Provider).find(is_cloud);
+                let note = match (hint(pattern, known.iter().map(String::as_str)), cloud) {
+                    (_, Some(cloud)) if known.is_empty() => format!("a volume type is called {cloud}/{pattern}"),
+                    (note, _) => note,
+                };
                 self.say(item.span, format!("unknown backend `{pattern}`"), note);
             }
         }

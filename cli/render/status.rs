@@ -15,6 +15,9 @@ use super::{
 /// Hosts and volumes listed before the rest is summed up; `-v` shows all.
 const MOST_ROWS: usize = 50;
 
+/// Columns of a check's detail; JSON has all of it.
+const MOST_DETAIL: usize = 400;
+
 /// Pools, hosts, volumes, the lease, the last run.
 pub fn status(report: &StatusReport, clock: &Clock, verbose: bool, observed: bool) -> String {
     let name = paint(BOLD, &format!("{}/{}", report.inventory, report.environment));
@@ -199,16 +202,22 @@ pub fn costs(costs: &Costs) -> String {
     text
 }
 
-/// Pre-flight checks.
+/// Pre-flight checks, one line each, provider by provider.
 pub fn checks(lines: &[CheckLine]) -> String {
-    let mut table = Table::new(&["answer", "what", "detail"]);
+    let mut table = Table::new(&["answer", "where", "what", "age", "detail"]);
     for line in lines {
         let answer = match line.answer {
             CheckAnswer::Pass => paint(ADD, "pass"),
             CheckAnswer::Fail => paint(REMOVE, "fail"),
             CheckAnswer::Unknown => paint(WARN, "unknown"),
         };
-        table.row([answer, line.subject.to_string(), line.detail.to_string()]);
+        let provider = line.provider.as_ref().map(ToString::to_string).unwrap_or_default();
+        let age = line.age.map(|age| if age.0 < 1000 { "now".to_owned() } else { span(age.0) }).unwrap_or_default();
+        let todo = line.todo.as_ref().map(|todo| format!(" → {todo}")).unwrap_or_default();
+        let detail = clip(&format!("{}{todo}", line.detail), MOST_DETAIL);
+        table.row([answer, provider, line.subject.to_string(), age, detail]);
     }
-    table.render()
+    let of = |answer| lines.iter().filter(|line| line.answer == answer).count();
+    let (pass, fail, unknown) = (of(CheckAnswer::Pass), of(CheckAnswer::Fail), of(CheckAnswer::Unknown));
+    format!("{}\nCheck: {pass} pass, {fail} fail, {unknown} unknown\n", table.render())
 }

@@ -1,6 +1,7 @@
 //! What a terminal or a server can ask for. Two doors, one set of operations.
 
 mod apply;
+mod check;
 mod environment;
 mod error;
 mod history;

@@ -3,6 +3,7 @@
 use pool_inventory::{
     Address, Name,
     desired::{Hosts, PoolSpec},
+    market::BackendOffer,
     object::Recorded,
 };
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::{
     error::PlanError,
     input::PlanInput,
-    make::groups::open_to,
+    make::{groups::open_to, tiers::serving},
     plan::{Candidate, GroupId, Plan, Refusal, StepId, Why},
 };
 
@@ -54,6 +55,32 @@ pub fn explain(input: &PlanInput, plan: &Plan, address: &Address) -> Result<Expl
         candidates,
         refusals,
     })
+}
+
+/// The places that hosts of a declared pool could have now, best first, and why the others will not do; room that others
+/// use up is not looked at.
+///
+/// # Errors
+///
+/// As [`crate::plan()`]: when the pool refers to something that is not declared.
+pub fn places(input: &PlanInput, pool: &Name) -> Result<(Vec<Candidate>, Vec<Refusal>), PlanError> {
+    match input.desired.pools.get(pool) {
+        Some(spec) => open_to(input, pool, spec),
+        None => Ok((Vec::new(), Vec::new())),
+    }
+}
+
+/// The backends that may serve a declared tier in a zone of a provider, best first, and why the others will not do;
+/// room that others use up is not looked at.
+pub fn backends<'a>(
+    input: &'a PlanInput,
+    provider: &Name,
+    zone: &str,
+    tier: &Name,
+) -> (Vec<&'a BackendOffer>, Vec<Refusal>) {
+    let spec = input.desired.tiers.get(tier);
+    let serving = spec.map(|spec| serving(input, provider, zone, spec)).unwrap_or_default();
+    (serving.offers, serving.refusals)
 }
 
 /// The numbered pool that a host belongs to.

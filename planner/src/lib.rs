@@ -21,7 +21,7 @@ pub mod plan;
 
 pub use check::{Note, Rule, check};
 pub use error::PlanError;
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, backends, explain, places};
 pub use input::{PlanInput, Scope};
 pub use make::plan;
 pub use plan::{Action, Plan, Reason, Step, StepId};

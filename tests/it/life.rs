@@ -63,10 +63,15 @@ fn before_anything_was_applied() {
     assert_snapshot!(t.run("check"), @r"
     exit 0
     --- stdout
-    answer  what                      detail
-    pass    provider cloud            answers; 11 offerings, 3 backends
-    pass    image debian-12 on cloud  `debian-12` is there
-    pass    tier fast                 cloud/fast (1 PiB free)
+    answer  where  what             age  detail
+    pass    cloud  credentials      now  accepted; 11 offerings, 3 backends
+    pass    cloud  image debian-12  now  `debian-12` is there, for web
+    pass    cloud  pool web size    now  s1.medium fits, in az1
+    pass    cloud  tier fast        now  cloud/fast has 1 PiB left; the plan makes 20 GiB
+    pass    cloud  quota            now  it tells no limits
+    pass           plan                  8 steps, and all can be carried out
+
+    Check: 6 pass, 0 fail, 0 unknown
     ");
 }
 

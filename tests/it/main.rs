@@ -1,6 +1,7 @@
 //! Tests of the binary: what a user types, and exactly what comes back.
 
 mod arrow;
+mod check;
 mod context;
 mod crash;
 mod errors;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use pool_inventory::{
-    Address, Kind, Name, Text,
+    Address, Kind, Lineage, Name, Text,
     desired::ProviderKind,
     market::{HostSeen, Seen},
     object::Recorded,
@@ -31,6 +31,13 @@ pub(super) struct View {
     pub(super) errors: BTreeMap<Name, ProviderError>,
 }
 
+/// What a plan is made from beside what is declared, recorded and seen.
+pub(super) struct Known {
+    pub(super) stock_outs: BTreeMap<Text, i64>,
+    pub(super) lineage: Lineage,
+    pub(super) public_keys: BTreeMap<Name, Text>,
+}
+
 impl Environment {
     /// Observes, plans, and saves the plan under a one-use id.
     pub async fn plan(&self, request: PlanRequest) -> Result<SavedPlan, OpsError> {
@@ -39,21 +46,13 @@ impl Environment {
         let recorded = store.objects().await?;
         let view = self.view(Some(request.observe), &recorded).await?;
         self.refuse_unauthorized(&view)?;
-        let input = PlanInput {
-            desired: self.desired.clone(),
-            recorded,
-            seen: view.seen,
-            markets: view.markets,
-            capabilities: view.capabilities,
+        let basis = view.basis.clone();
+        let known = Known {
             stock_outs: store.stock_outs().await?,
             lineage: store.lineage().clone(),
             public_keys: self.public_keys()?,
-            scope: request.scope,
-            now: clock::now(),
-            seed: u64::from_le_bytes(
-                blake3::hash(store.lineage().0.as_bytes()).as_bytes()[..8].try_into().unwrap_or_default(),
-            ),
         };
+        let input = PlanInput { scope: request.scope, ..self.plan_input(recorded, view, known) };
         let mut plan = pool_planner::plan(&input).map_err(|e| OpsError::Refused(chain(&e).into()))?;
         if let [first, rest @ ..] = pool_planner::check(&plan, &input).as_slice() {
             let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
@@ -65,7 +64,7 @@ impl Environment {
         }
         plan.declined.sort_by(|a, b| a.address.cmp(&b.address));
         refuse_unknown(&plan, &input)?;
-        let basis = Basis { serial: store.serial().await?, ..view.basis };
+        let basis = Basis { serial: store.serial().await?, ..basis };
         let saved = seal(plan, basis, input.now, self.desired.policy.plan_ttl.0 as i64 / 1000);
         let row = NewPlan {
             id: saved.id.clone(),
@@ -76,6 +75,24 @@ impl Environment {
         };
         store.save_plan(row).await?;
         Ok(saved)
+    }
+
+    /// All that a plan of the whole environment is made from.
+    pub(super) fn plan_input(&self, recorded: Vec<Recorded>, view: View, known: Known) -> PlanInput {
+        let seed = blake3::hash(known.lineage.0.as_bytes());
+        PlanInput {
+            desired: self.desired.clone(),
+            recorded,
+            seen: view.seen,
+            markets: view.markets,
+            capabilities: view.capabilities,
+            stock_outs: known.stock_outs,
+            lineage: known.lineage,
+            public_keys: known.public_keys,
+            scope: Scope::default(),
+            now: clock::now(),
+            seed: u64::from_le_bytes(seed.as_bytes()[..8].try_into().unwrap_or_default()),
+        }
     }
 
     /// A saved plan by its id, the beginning of it, or the path of a plan file.
@@ -146,7 +163,7 @@ impl Environment {
     }
 
     /// The public keys that hosts of each pool are made with.
-    fn public_keys(&self) -> Result<BTreeMap<Name, Text>, OpsError> {
+    pub(super) fn public_keys(&self) -> Result<BTreeMap<Name, Text>, OpsError> {
         let ways = self.ways();
         let mut keys = BTreeMap::new();
         for (pool, spec) in &self.desired.pools {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use pool_inventory::{
-    Address, Lineage, Money, Name, Text,
+    Address, Lineage, Money, Name, Text, TimeSpan,
     desired::Access,
     market::HostSeen,
     object::{Recorded, Status},
@@ -249,12 +249,18 @@ pub struct JournalLine {
 /// One line of `pool check`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckLine {
-    /// What was checked: `provider/here: credentials`, `host/m1: reachable`, …
+    /// Where; none: it is about no provider alone.
+    pub provider: Option<Name>,
+    /// What was checked: `credentials`, `quota hosts`, `host/m1`, …
     pub subject: Text,
     /// The answer.
     pub answer: CheckAnswer,
     /// Details, for people.
     pub detail: Text,
+    /// What to do about it, for people; none: nothing.
+    pub todo: Option<Text>,
+    /// How old that is; none: nothing was asked.
+    pub age: Option<TimeSpan>,
 }
 
 /// The answer of a check.

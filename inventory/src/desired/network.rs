@@ -45,6 +45,15 @@ impl NetworkDecl {
             egress: BTreeMap::new(),
         }
     }
+
+    /// Addresses that hosts can have: neither the network's own, nor those of broadcast, gateway and DHCP; none for a
+    /// network that exists.
+    pub fn room(&self) -> Option<u64> {
+        let cidr = self.cidr?;
+        let bits = u32::from(cidr.max_prefix_len() - cidr.prefix_len());
+        let taken = if matches!(cidr, IpNet::V4(_)) { 3 } else { 2 };
+        Some(1u64.checked_shl(bits).unwrap_or(u64::MAX).saturating_sub(taken + u64::from(self.dhcp)))
+    }
 }
 
 /// What a network lets through.

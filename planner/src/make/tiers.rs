@@ -41,7 +41,8 @@ impl<'a> Tiers<'a> {
     }
 }
 
-fn serving<'a>(input: &'a PlanInput, provider: &Name, zone: &str, tier: &TierSpec) -> Serving<'a> {
+/// The backends that may serve a tier in a zone of a provider, whatever room they have.
+pub(crate) fn serving<'a>(input: &'a PlanInput, provider: &Name, zone: &str, tier: &TierSpec) -> Serving<'a> {
     let mut out = Serving::default();
     let Some(market) = input.markets.get(provider) else { return out };
     let capabilities = input.capabilities.get(provider);

@@ -131,7 +131,9 @@ Examples:
   pool exec all --parallelism 20 -- 'df -h / | tail -1'";
 
 pub const CHECK: &str = "\
-Each line is pass, fail or unknown. Exits with 5 when something fails.
+Nothing is changed. Images, machine sizes, zones, tiers, networks, and what is left of quotas and addresses, beside what
+a plan would take now. Each line is pass, fail or unknown, with the age of what it was told and what to do.
+Exits with 5 when something fails, with 3 when credentials are refused.
 
 Example:
   pool check";

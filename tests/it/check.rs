@@ -128,7 +128,7 @@ fn a_provider_that_does_not_answer_is_unknown() {
     --- stdout
     answer   where  what         age  detail
     unknown  cloud  credentials       no answer: temporary failure: simulated fault → see that it can be reached, and check again
-    unknown         plan              host/big-0 and 0 more cannot be planned while a provider does not answer → see that its provider can be reached
+    unknown         plan              host/big-0 cannot be planned while a provider does not answer → see that its provider can be reached
 
     Check: 0 pass, 0 fail, 2 unknown
     ");

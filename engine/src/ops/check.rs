@@ -106,7 +106,7 @@ fn credentials(look: &Look, name: &Name, spec: &ProviderSpec, lines: &mut Lines)
             lines.pass("credentials", format!("accepted; {offerings} offerings, {backends} backends"));
         }
     }
-    look.errors.get(name).is_none() && market.is_some()
+    !look.errors.contains_key(name) && market.is_some()
 }
 
 /// Whether all that is declared can be planned.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pool_inventory::{Text, desired::OpenStackSpec};
+use pool_inventory::Text;
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -59,9 +59,8 @@ struct Place {
 }
 
 impl Client {
-    /// Reads the credentials; nothing is asked yet.
-    pub fn new(spec: &OpenStackSpec) -> Result<Self, ProviderError> {
-        let credentials = Credentials::read(spec)?;
+    /// Asks nothing yet.
+    pub fn new(credentials: Credentials) -> Result<Self, ProviderError> {
         let http = http::client(&credentials)?;
         Ok(Self { http, identity: Identity::new(credentials), places: Default::default(), calls: Mutex::default() })
     }

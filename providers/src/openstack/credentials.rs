@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{clouds, invalid};
 use crate::ProviderError;
 
-/// How variables of the environment are read; tests bring their own.
+/// How variables of the environment are read.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything that is needed to log in and to find the services.
@@ -48,13 +48,8 @@ pub(super) fn refused(why: impl Into<Text>) -> ProviderError {
 }
 
 impl Credentials {
-    /// Reads files and the environment.
-    pub fn read(spec: &OpenStackSpec) -> Result<Self, ProviderError> {
-        Self::read_with(spec, &|name| std::env::var(name).ok())
-    }
-
-    /// As [`Credentials::read`], with another environment.
-    pub fn read_with(spec: &OpenStackSpec, environment: Variables) -> Result<Self, ProviderError> {
+    /// Reads files and variables.
+    pub fn read(spec: &OpenStackSpec, environment: Variables) -> Result<Self, ProviderError> {
         let variables = |name: &str| environment(name).filter(|value| !value.is_empty());
         let cloud = spec.cloud.clone().or_else(|| variables("OS_CLOUD").map(Text::from));
         let (settings, source) = match &cloud {

@@ -39,7 +39,7 @@ use pool_inventory::{
     object::{Observed, Spec},
 };
 
-use self::client::Client;
+use self::{client::Client, credentials::Credentials};
 use crate::{Act, Operation, Page, Progress, Provider, ProviderError, Request};
 
 /// Where an account keeps what is its own on this computer.
@@ -67,7 +67,17 @@ struct Cloud {
 impl OpenStackProvider {
     /// Reads the credentials; the cloud is asked by the first call.
     pub fn open(name: Name, spec: OpenStackSpec, places: Places) -> Result<Self, ProviderError> {
-        let client = Client::new(&spec)?;
+        Self::open_with(name, spec, places, &|variable| std::env::var(variable).ok())
+    }
+
+    /// As [`OpenStackProvider::open`], with variables of its own in place of the environment's.
+    pub fn open_with(
+        name: Name,
+        spec: OpenStackSpec,
+        places: Places,
+        variables: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ProviderError> {
+        let client = Client::new(Credentials::read(&spec, variables)?)?;
         Ok(Self(Arc::new(Cloud { name, spec, places, client })))
     }
 

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Records answers of a real OpenStack as fixtures: `record.py [NAME…]`.
+
+Needs a cloud that `tests/openstack` starts, with the clouds `demo` and `admin` in OS_CLIENT_CONFIG_FILE. It makes a
+project `pool-fixtures` with small quotas, and deletes it with all that is in it at the end. Tokens and secrets are left
+out; the addresses of services are written `{compute}`, `{network}`, …; everything else is as the cloud said it.
+A fixture is {"request": "METHOD /SERVICE/PATH?QUERY", "sent": BODY, "status": N, "headers": {…}, "body": BODY}.
+"""
+import json
+import os
+import pathlib
+import re
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import yaml
+
+HERE = pathlib.Path(__file__).parent / "fixtures"
+MICRO = {"compute": "compute 2.90", "block-storage": "volume 3.70"}
+KEPT = {"retry-after", "openstack-api-version", "content-type"}
+
+
+class Cloud:
+    """A project, logged in."""
+
+    def __init__(self, name, project=None):
+        auth = yaml.safe_load(open(os.environ["OS_CLIENT_CONFIG_FILE"]))["clouds"][name]["auth"]
+        self.keystone = auth["auth_url"]
+        self.login = {"auth": {
+            "identity": {"methods": ["password"], "password": {"user": {
+                "name": auth["username"], "password": auth["password"], "domain": {"name": "Default"}}}},
+            "scope": {"project": {"name": project or auth["project_name"], "domain": {"name": "Default"}}}}}
+        self.services, self.token = {"identity": self.keystone}, None
+        status, headers, body = self.raw("POST", f"{self.keystone}/auth/tokens", self.login)
+        assert status == 201, body
+        self.token, self.project = headers["x-subject-token"], body["token"]["project"]["id"]
+        for service in body["token"]["catalog"]:
+            url = next(e["url"] for e in service["endpoints"] if e["interface"] == "public")
+            self.services.setdefault(service["type"], url)
+        self.services["network"] += "/v2.0"
+        self.services["image"] += "/v2"
+
+    def raw(self, method, url, body=None, token=None, headers=()):
+        request = urllib.request.Request(url, method=method, data=None if body is None else json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Accept", "application/json")
+        if token or self.token:
+            request.add_header("X-Auth-Token", token or self.token)
+        for key, value in headers:
+            request.add_header(key, value)
+        try:
+            answer = urllib.request.urlopen(request, timeout=180)
+        except urllib.error.HTTPError as error:
+            answer = error
+        text = answer.read().decode()
+        try:
+            parsed = json.loads(text) if text else None
+        except ValueError:
+            parsed = text
+        return answer.status, {k.lower(): v for k, v in answer.headers.items()}, parsed
+
+    def call(self, service, method, path, body=None, token=None):
+        micro = [("OpenStack-API-Version", MICRO[service])] if service in MICRO else []
+        return self.raw(method, f"{self.services[service]}/{path}", body, token, micro)
+
+    def record(self, name, service, method, path, body=None, expect=None, token=None, url=None):
+        """Calls, and writes what came back under `name`."""
+        if url:
+            status, headers, answer = self.raw(method, url, body, token)
+        else:
+            url = f"{self.services[service]}/{path}"
+            status, headers, answer = self.call(service, method, path, body, token)
+        assert expect in (None, status), (name, status, answer)
+        place = self.hide(url)
+        match = re.fullmatch(r"\{([a-z-]+)\}(.*)", place)
+        fixture = {"request": f"{method} /{match[1]}{match[2]}"}
+        if body is not None:
+            fixture["sent"] = self.clean(body)
+        fixture["status"] = status
+        fixture["headers"] = {k: v for k, v in headers.items() if k in KEPT}
+        fixture["body"] = self.clean(answer)
+        path = HERE / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n")
+        print(f"{status} {name}")
+        return answer
+
+    def hide(self, text):
+        """Addresses of services as names."""
+        for service, url in self.services.items():
+            root = "{0.scheme}://{0.netloc}".format(urllib.parse.urlparse(url))
+            text = text.replace(root, "{%s}" % ("block-storage" if service == "volumev3" else service))
+        return text
+
+    def clean(self, value):
+        if isinstance(value, dict):
+            secret = {"password", "secret", "adminPass"}
+            return {k: "-" if k in secret and isinstance(v, str) else self.clean(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.clean(v) for v in value]
+        return self.hide(value) if isinstance(value, str) else value
+
+
+def login(demo):
+    wrong = json.loads(json.dumps(demo.login))
+    tokens = f"{demo.keystone}/auth/tokens"
+    demo.record("identity/token", "identity", "POST", "", demo.login, 201, url=tokens)
+    wrong["auth"]["identity"]["password"]["user"]["password"] = "wrong"
+    demo.record("identity/wrong-password", "identity", "POST", "", wrong, 401, url=tokens)
+    wrong = json.loads(json.dumps(demo.login))
+    wrong["auth"]["scope"]["project"]["name"] = "nowhere"
+    demo.record("identity/wrong-project", "identity", "POST", "", wrong, 401, url=tokens)
+    root = demo.services["block-storage"].rsplit("/", 1)[0]
+    demo.record("compute/versions", "compute", "GET", "", expect=200, url=demo.services["compute"] + "/")
+    demo.record("block-storage/versions", "block-storage", "GET", "", expect=200, url=root + "/")
+
+
+def lists(demo):
+    project = demo.project
+    for name, service, path in [
+        ("compute/flavors", "compute", "flavors/detail?limit=1000"),
+        ("compute/zones", "compute", "os-availability-zone"),
+        ("compute/limits", "compute", "limits"),
+        ("image/images", "image", "images?status=active&sort=created_at:desc&limit=1000"),
+        ("block-storage/types", "block-storage", "types?limit=1000"),
+        ("block-storage/quota", "block-storage", f"os-quota-sets/{project}?usage=true"),
+        ("network/quota", "network", f"quotas/{project}/details.json"),
+        ("network/networks", "network", "networks?limit=1000"),
+        ("network/availability-refused", "network", "network-ip-availabilities"),
+    ]:
+        demo.record(name, service, "GET", path)
+    marker = None
+    for page in range(1, 9):
+        path = "flavors/detail?limit=2" + (f"&marker={marker}" if marker else "")
+        answer = demo.record(f"compute/flavors-page-{page}", "compute", "GET", path, expect=200)
+        if "flavors_links" not in answer:
+            break
+        href = next(link["href"] for link in answer["flavors_links"] if link["rel"] == "next")
+        marker = urllib.parse.parse_qs(urllib.parse.urlparse(href).query)["marker"][0]
+    first = demo.record("network/networks-page-1", "network", "GET", "networks?limit=2&sort_key=id&sort_dir=asc", expect=200)
+    last = first["networks"][-1]["id"]
+    demo.record("network/networks-page-2", "network", "GET", f"networks?limit=2&sort_key=id&sort_dir=asc&marker={last}", expect=200)
+    demo.record("image/images-page-1", "image", "GET", "images?limit=1", expect=200)
+
+
+def faults(demo):
+    nobody = "00000000-0000-0000-0000-000000000001"
+    zone = {"server": {"name": "fixture", "imageRef": nobody, "flavorRef": "1", "networks": "none",
+                       "availability_zone": "nowhere"}}
+    demo.record("compute/no-token", "compute", "GET", "servers", expect=401, token="gone")
+    demo.record("network/no-token", "network", "GET", "networks", expect=401, token="gone")
+    demo.record("block-storage/no-token", "block-storage", "GET", "volumes", expect=401, token="gone")
+    demo.record("image/no-token", "image", "GET", "images", expect=401, token="gone")
+    demo.record("compute/bad-server", "compute", "POST", "servers", {"server": {"name": "fixture"}}, 400)
+    demo.record("compute/bad-zone", "compute", "POST", "servers", zone, 400)
+    demo.record("compute/no-server", "compute", "GET", f"servers/{nobody}", expect=404)
+    demo.record("compute/not-allowed", "compute", "GET", "os-services", expect=403)
+    demo.record("network/bad-subnet", "network", "POST", "subnets", {"subnet": {"network_id": nobody}}, 400)
+    demo.record("network/no-network", "network", "POST", "ports", {"port": {"network_id": nobody}}, 404)
+    demo.record("block-storage/no-volume", "block-storage", "GET", f"volumes/{nobody}", expect=404)
+    demo.record("block-storage/bad-type", "block-storage", "POST", "volumes",
+                {"volume": {"size": 1, "volume_type": "nowhere"}}, 404)
+    demo.record("image/no-image", "image", "GET", f"images/{nobody}", expect=404)
+
+
+def quotas(admin):
+    """Answers of a project that may have nothing."""
+    _, _, answer = admin.call("identity", "POST", "projects", {"project": {"name": "pool-fixtures", "domain_id": "default"}})
+    project = answer["project"]["id"]
+    try:
+        _, _, users = admin.call("identity", "GET", "users?name=admin")
+        _, _, roles = admin.call("identity", "GET", "roles?name=member")
+        admin.call("identity", "PUT", f"projects/{project}/users/{users['users'][0]['id']}/roles/{roles['roles'][0]['id']}")
+        admin.call("compute", "PUT", f"os-quota-sets/{project}", {"quota_set": {"instances": 0}})
+        admin.call("block-storage", "PUT", f"os-quota-sets/{project}", {"quota_set": {"volumes": 0}})
+        admin.call("network", "PUT", f"quotas/{project}", {"quota": {"network": 1, "port": 0, "security_group": 2}})
+        poor = Cloud("admin", "pool-fixtures")
+        _, _, flavors = poor.call("compute", "GET", "flavors")
+        _, _, images = poor.call("image", "GET", "images?status=active")
+        poor.record("compute/over-quota", "compute", "POST", "servers", {"server": {
+            "name": "fixture", "imageRef": images["images"][0]["id"], "flavorRef": flavors["flavors"][0]["id"],
+            "networks": "none"}}, 403)
+        poor.record("block-storage/over-quota", "block-storage", "POST", "volumes", {"volume": {"size": 1}}, 413)
+        network = poor.call("network", "POST", "networks", {"network": {"name": "fixture"}})[2]["network"]["id"]
+        try:
+            poor.record("network/over-quota", "network", "POST", "ports", {"port": {"network_id": network}}, 409)
+            range_ = {"network_id": network, "ip_version": 4, "cidr": "10.99.0.0/24"}
+            poor.call("network", "POST", "subnets", {"subnet": range_})
+            poor.record("network/overlap", "network", "POST", "subnets", {"subnet": range_}, 400)
+            admin.call("network", "PUT", f"quotas/{project}", {"quota": {"port": 5}})
+            port = {"network_id": network, "mac_address": "fa:16:3e:00:00:01"}
+            first = poor.record("network/port", "network", "POST", "ports", {"port": port}, 201)
+            poor.record("network/mac-taken", "network", "POST", "ports", {"port": port}, 409)
+            poor.record("network/in-use", "network", "DELETE", f"subnets/{first['port']['fixed_ips'][0]['subnet_id']}", expect=409)
+            poor.call("network", "DELETE", f"ports/{first['port']['id']}")
+        finally:
+            poor.call("network", "DELETE", f"networks/{network}")
+        for group in poor.call("network", "GET", f"security-groups?project_id={project}")[2]["security_groups"]:
+            admin.call("network", "DELETE", f"security-groups/{group['id']}")
+    finally:
+        admin.call("network", "DELETE", f"quotas/{project}")
+        admin.call("identity", "DELETE", f"projects/{project}")
+
+
+def main():
+    demo, admin = Cloud("demo"), Cloud("admin")
+    steps = {"login": lambda: login(demo), "lists": lambda: lists(demo), "faults": lambda: faults(demo),
+             "quotas": lambda: quotas(admin)}
+    for name in sys.argv[1:] or steps:
+        steps[name]()
+
+
+if __name__ == "__main__":
+    main()

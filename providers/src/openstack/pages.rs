@@ -1,0 +1,76 @@
+//! Lists in pages, as every service hands them out: `KEY` holds a page, `KEY_links` says whether there is another.
+
+use pool_inventory::Text;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::client::{Client, Service};
+use crate::ProviderError;
+
+/// Pages of one list before it is taken for endless.
+const MAX_PAGES: usize = 1000;
+
+impl Client {
+    /// One page of a list, and the marker that the next one starts after.
+    pub async fn page<T: DeserializeOwned>(
+        &self,
+        service: Service,
+        path: &[&str],
+        key: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(Vec<T>, Option<Text>), ProviderError> {
+        let mut answer: Value = self.get(service, path, query).await?;
+        let next = next(&answer, key);
+        let items = answer.get_mut(key).map(Value::take).unwrap_or_default();
+        let items = serde_json::from_value(items)
+            .map_err(|e| ProviderError::Other(format!("the list of {key} is not readable: {e}").into()))?;
+        Ok((items, next))
+    }
+
+    /// A whole list.
+    pub async fn all<T: DeserializeOwned>(
+        &self,
+        service: Service,
+        path: &[&str],
+        key: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, ProviderError> {
+        let (mut all, mut next) = self.page(service, path, key, query).await?;
+        for _ in 1..MAX_PAGES {
+            let Some(marker) = next else { return Ok(all) };
+            let mut query = query.to_vec();
+            query.push(("marker", &marker));
+            let (more, after) = self.page(service, path, key, &query).await?;
+            // Of two equal pages, the second says nothing new: some services name a next page for ever.
+            if after.as_ref() == Some(&marker) {
+                return Ok(all);
+            }
+            all.extend(more);
+            next = after;
+        }
+        Err(ProviderError::Other(format!("the list of {key} has more than {MAX_PAGES} pages").into()))
+    }
+}
+
+/// The marker of the next page.
+fn next(answer: &Value, key: &str) -> Option<Text> {
+    let links = answer.get(format!("{key}_links"))?.as_array()?;
+    let link = links.iter().find(|link| link["rel"] == "next")?;
+    let (_, query) = link["href"].as_str()?.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix("marker=")).map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::next;
+
+    #[test]
+    fn the_next_page_starts_after_the_marker_of_its_link() {
+        let href = "http://127.0.77.1:29696/v2.0/networks?limit=1&marker=394ea996-5e78-448c-a785-d5eb2f298a11";
+        let answer = json!({"networks": [], "networks_links": [{"href": "x?marker=a", "rel": "previous"}, {"href": href, "rel": "next"}]});
+        assert_eq!(next(&answer, "networks").as_deref(), Some("394ea996-5e78-448c-a785-d5eb2f298a11"));
+        assert_eq!(next(&json!({"networks": []}), "networks"), None);
+    }
+}

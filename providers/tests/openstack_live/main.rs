@@ -1,0 +1,11 @@
+//! The provider on a real OpenStack.
+//!
+//! It makes things there and deletes them again, so it runs only when asked for, with the credentials of the
+//! environment:
+//!
+//! ```text
+//! OS_CLOUD=demo cargo test -p pool-providers --test openstack_live
+//! ```
+
+mod bench;
+mod networks;

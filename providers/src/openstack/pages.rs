@@ -1,6 +1,7 @@
 //! Lists in pages, as every service hands them out: `KEY` holds a page, `KEY_links` says whether there is another.
 
 use pool_inventory::Text;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -21,9 +22,10 @@ impl Client {
     ) -> Result<(Vec<T>, Option<Text>), ProviderError> {
         let mut answer: Value = self.get(service, path, query).await?;
         let next = next(&answer, key);
-        let items = answer.get_mut(key).map(Value::take).unwrap_or_default();
-        let items = serde_json::from_value(items)
-            .map_err(|e| ProviderError::Other(format!("the list of {key} is not readable: {e}").into()))?;
+        let unreadable =
+            |why: String| ProviderError::Transient(format!("the list of {key} is not readable: {why}").into());
+        let items = answer.get_mut(key).map(Value::take).ok_or_else(|| unreadable("it is not there".into()))?;
+        let items = serde_json::from_value(items).map_err(|error| unreadable(error.to_string()))?;
         Ok((items, next))
     }
 
@@ -52,12 +54,14 @@ impl Client {
     }
 }
 
-/// The marker of the next page.
+/// The marker of the next page: Nova, Cinder and Neutron link to it in `KEY_links`, Glance in `next`.
 fn next(answer: &Value, key: &str) -> Option<Text> {
-    let links = answer.get(format!("{key}_links"))?.as_array()?;
-    let link = links.iter().find(|link| link["rel"] == "next")?;
-    let (_, query) = link["href"].as_str()?.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix("marker=")).map(Into::into)
+    let links = answer.get(format!("{key}_links")).and_then(Value::as_array);
+    let link = links.and_then(|links| links.iter().find(|link| link["rel"] == "next"));
+    let href = link.map_or(&answer["next"], |link| &link["href"]).as_str()?;
+    // Glance leaves the host out.
+    let url = Url::parse("http://glance").and_then(|base| base.join(href)).ok()?;
+    url.query_pairs().find(|(name, _)| name == "marker").map(|(_, marker)| marker.into())
 }
 
 #[cfg(test)]
@@ -72,5 +76,7 @@ mod tests {
         let answer = json!({"networks": [], "networks_links": [{"href": "x?marker=a", "rel": "previous"}, {"href": href, "rel": "next"}]});
         assert_eq!(next(&answer, "networks").as_deref(), Some("394ea996-5e78-448c-a785-d5eb2f298a11"));
         assert_eq!(next(&json!({"networks": []}), "networks"), None);
+        let of_glance = json!({"images": [], "next": "/v2/images?limit=1&marker=a%2Fb"});
+        assert_eq!(next(&of_glance, "images").as_deref(), Some("a/b"));
     }
 }

@@ -80,6 +80,11 @@ impl Service {
     }
 }
 
+/// The service of a name in catalogues.
+pub(super) fn service(kind: &str) -> Option<Service> {
+    Service::ALL.into_iter().find(|service| service.terms().kinds.contains(&kind))
+}
+
 /// The address of a service with its version, from the catalogue.
 pub(super) fn endpoint(
     catalogue: &[Entry],

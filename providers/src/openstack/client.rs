@@ -18,6 +18,7 @@ use super::{
     error::{self, Asked, is_id},
     exchange, http,
     identity::{Identity, Issued},
+    typed,
 };
 use crate::ProviderError;
 
@@ -46,7 +47,8 @@ impl Service {
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
-    identity: Identity,
+    identity: Arc<Identity>,
+    typed: OnceCell<openstack::Cloud>,
     places: [OnceCell<Place>; 4],
     calls: Mutex<BTreeMap<String, u64>>,
 }
@@ -62,7 +64,13 @@ impl Client {
     /// Asks nothing yet.
     pub fn new(credentials: Credentials) -> Result<Self, ProviderError> {
         let http = http::client(&credentials)?;
-        Ok(Self { http, identity: Identity::new(credentials), places: Default::default(), calls: Mutex::default() })
+        Ok(Self {
+            http,
+            identity: Arc::new(Identity::new(credentials)),
+            typed: OnceCell::new(),
+            places: Default::default(),
+            calls: Mutex::default(),
+        })
     }
 
     /// Asks for something. `query` are decoded pairs.
@@ -98,6 +106,16 @@ impl Client {
     /// Deletes something. What is not there is [`ProviderError::NotFound`].
     pub async fn delete(&self, service: Service, path: &[&str]) -> Result<(), ProviderError> {
         self.ask(service, Method::DELETE, path, &[], None).await.map(|_: serde::de::IgnoredAny| ())
+    }
+
+    /// The lists that the crate `openstack` types.
+    pub async fn typed(&self) -> Result<&openstack::Cloud, ProviderError> {
+        self.typed.get_or_try_init(|| self.connect_typed()).await
+    }
+
+    async fn connect_typed(&self) -> Result<openstack::Cloud, ProviderError> {
+        let (region, interface) = (self.region().await?.to_string(), self.identity.credentials().interface.to_string());
+        typed::cloud(self.http.clone(), typed::Login { identity: self.identity.clone(), region, interface }).await
     }
 
     /// The project's id.

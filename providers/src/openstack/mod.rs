@@ -32,6 +32,7 @@ mod networks;
 mod pages;
 #[allow(dead_code, reason = "its users come one by one")]
 mod poll;
+mod typed;
 mod volumes;
 
 use std::{path::PathBuf, sync::Arc};

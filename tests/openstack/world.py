@@ -31,9 +31,10 @@ class World:
     def __init__(self, scenario, clouds=None):
         self.prefix = f"{scenario}-{random.randrange(16**4):04x}"
         self.dir = Path(tempfile.mkdtemp(prefix=f"pool-{self.prefix}-"))
-        self.block = f"127.{random.randrange(64, 128)}.{random.randrange(256)}"
+        self.block = f"127.{random.randrange(64, 96)}.{random.randrange(256)}"
+        self.second = f"127.{random.randrange(96, 128)}.{random.randrange(256)}.0/24"
         self.clouds(clouds or bed.CLOUDS.read_text())
-        self.sdk = bed.connect()
+        self.sdk, self.last = bed.connect(), None
         self.log = self.dir / "log"
 
     def __enter__(self):
@@ -84,7 +85,7 @@ class World:
     @staticmethod
     def hosts(count, **more):
         """A pool of small hosts in the network `front`."""
-        base = {"hosts": count, "size": {"vcpus": 1, "memory": "1GiB"}, "image": "base", "network": "front",
+        base = {"hosts": count, "size": {"vcpus": 1, "memory": "1GiB", "disk": "10GiB"}, "image": "base", "network": "front",
                 "place": {"on": ["private/*/az1"]}}
         return {**base, **more}
 
@@ -113,6 +114,7 @@ class World:
         with open(self.log) as log:
             log.seek(begun)
             said = log.read()
+        self.last = ended
         wanted = code if isinstance(code, (set, tuple)) or code is None else {code}
         assert wanted is None or ended in wanted, f"pool {' '.join(words)}: exit {ended}, not {code}\n{said[-6000:]}"
         return said

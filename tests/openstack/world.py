@@ -76,7 +76,8 @@ class World:
             "policy": {"max_destroyed": "100%", "max_replaced": "100%"},
         }
         text.update(more)
-        (self.dir / "pool.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+        # Through JSON, so that no part is shared: inventories have no anchors.
+        (self.dir / "pool.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(text)), sort_keys=False))
 
     def network(self, **more):
         """A network whose hosts can really be reached."""

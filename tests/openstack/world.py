@@ -172,8 +172,7 @@ class World:
 
     def on(self, host, command):
         """What a command says on a host, over SSH as `pool` does it."""
-        said = self.pool("exec", f"host/{host}", "--", "sh", "-c", command)
-        return said
+        return self.pool("exec", f"host/{host}", "--", command)
 
     def destroy(self):
         self.pool("destroy", "--yes")

@@ -91,7 +91,7 @@ def refused_retype():
 def boots_from_a_tier():
     """Hosts that boot from a volume of a tier; it comes and goes with them."""
     with World("root") as world:
-        world.declare({"web": world.hosts(2, root={"tier": "high", "size": "2GiB"})})
+        world.declare({"web": world.hosts(2, root={"tier": "high"})})
         world.apply()
         count = world.counted()
         assert count.numbers()["servers"] == 2, count.numbers()

@@ -136,6 +136,10 @@ pub fn why(why: &Why) -> String {
             format!("a volume cannot move to another backend yet, nor be made anew: {}", fields(changes))
         }
         Why::Broken { detail } => format!("broken, and replacing it would lose data: {}", clip(detail, VALUE)),
+        Why::NoNetwork { network, provider, found: 0 } => format!("provider {provider} has no network {network}"),
+        Why::NoNetwork { network, provider, found } => {
+            format!("provider {provider} has {found} networks called {network}: name the id of one")
+        }
         Why::NothingToMove { from } => format!("nothing to move: {from} is not recorded"),
         Why::Unreachable { detail } => format!("not reached: {}", clip(detail, 80)),
         Why::ProviderUnseen => "its provider was not reached".to_owned(),

@@ -74,7 +74,7 @@ pub struct HostSpec {
 }
 
 /// The volume that a host boots from. It comes and goes with the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RootDisk {
     /// Tier that was asked for.
     pub tier: Name,
@@ -303,12 +303,10 @@ impl Changes {
         self.optional("public", &a.public, &b.public);
         self.optional("apart", &a.apart, &b.apart);
         self.optional("existing", &a.existing, &b.existing);
-        if a.root != b.root {
-            let show = |root: &Option<RootDisk>| match root {
-                None => "none".to_owned(),
-                Some(root) => format!("{} {}", root.backend, root.size),
-            };
-            self.push("root", show(&a.root), show(&b.root));
+        let disk = |root: &Option<RootDisk>| root.as_ref().map(|root| format!("{} {}", root.backend, root.size));
+        self.optional("root", &disk(&a.root), &disk(&b.root));
+        if let (Some(a), Some(b)) = (&a.root, &b.root) {
+            self.compare("root.tier", &a.tier, &b.tier);
         }
         let keys_of = |console: bool| if console { "console" } else { "injected" }.to_owned();
         self.compare("trust", &keys_of(a.console_keys), &keys_of(b.console_keys));

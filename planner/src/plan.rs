@@ -92,7 +92,7 @@ pub enum Action {
         /// Its placement; volumes and networks have none.
         group: Option<GroupId>,
     },
-    /// Record a host that exists.
+    /// Record a host or network that exists.
     Adopt {
         /// What it is.
         spec: Spec,
@@ -127,7 +127,7 @@ pub enum Action {
     PowerOn,
     /// Delete it.
     Delete,
-    /// Let go of an adopted host: only the record goes.
+    /// Let go of what was adopted: only the record goes.
     Release,
     /// Drop the record of something that is gone.
     Forget,
@@ -312,6 +312,15 @@ pub enum Why {
         /// The address before.
         from: Address,
     },
+    /// A network that is to be used as it is cannot be told. Makes `plan` exit with 5.
+    NoNetwork {
+        /// Its name or id.
+        network: Text,
+        /// Where.
+        provider: Name,
+        /// How many networks are called so there; not one.
+        found: usize,
+    },
     /// The host did not answer, so nothing is known of what is on it.
     Unreachable {
         /// Why.
@@ -333,6 +342,7 @@ impl Why {
                 | Why::Shrink { .. }
                 | Why::CannotMove { .. }
                 | Why::Broken { .. }
+                | Why::NoNetwork { .. }
         )
     }
 }
@@ -350,7 +360,8 @@ pub struct Group {
     /// Candidates that do not fit; they stand in the first group of a pool, and in each group that got no place.
     pub refusals: Vec<Refusal>,
     /// Replacements on a definitive stock-out, best first, at most [`MAX_ALTERNATIVES`], all at the provider of the
-    /// steps that refer to the group. Their prices stand in `candidates`.
+    /// steps that refer to the group. Their prices stand in `candidates`. A host keeps its own chosen address wherever
+    /// it is made, so alternatives name none.
     pub alternatives: Vec<Spec>,
 }
 

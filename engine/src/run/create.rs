@@ -4,11 +4,11 @@
 //! absence counts only after the provider's visibility delay. A place without capacity is left for the next approved
 //! one, under a new attempt and so a new token.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use pool_inventory::{
     Money, Token,
-    object::{Observed, Recorded, Spec, Status},
+    object::{HostSpec, Observed, Recorded, Spec, Status},
 };
 use pool_planner::{
     Step,
@@ -54,24 +54,27 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
     }
     let alternatives =
         wish.group.and_then(|id| shared.plan.groups.get(id.0 as usize)).map_or(&[][..], |g| &g.alternatives);
-    let mut places = std::iter::once(wish.spec).chain(alternatives.iter().filter(|other| *other != wish.spec));
-    let mut spec = wish.spec;
-    places.next();
+    // A host keeps its own address wherever it is made.
+    let others = alternatives.iter().map(|other| addressed(other, wish.spec)).filter(|other| **other != *wish.spec);
+    let (mut others, mut spec) = (others, Cow::Borrowed(wish.spec));
     loop {
-        let row = new_row(shared, step, &wish, spec, attempt);
+        let row = new_row(shared, step, &wish, &spec, attempt);
         started(shared, step, attempt, Some(row.clone())).await?;
         let error = match attempt_once(shared, step, &row).await? {
             Ok(seen) => return made(row, &seen),
             Err(error) => error,
         };
-        let elsewhere = if retry::next(&error) == Next::Elsewhere { places.next() } else { None };
+        let elsewhere = if retry::next(&error) == Next::Elsewhere { others.next() } else { None };
         if retry::next(&error) == Next::Elsewhere {
-            let out = place_name(step, spec);
+            let out = place_name(step, &spec);
             shared.recorder.store().remember_stock_out(&out, clock::now()).await?;
         }
         let Some(next) = elsewhere else { return Err(failed(step, error)) };
-        let event =
-            Event::StepMoved { step: step.id, from: place_name(step, spec).into(), to: place_name(step, next).into() };
+        let event = Event::StepMoved {
+            step: step.id,
+            from: place_name(step, &spec).into(),
+            to: place_name(step, &next).into(),
+        };
         shared.recorder.write(Some(step), "moved", &event, Effect::None, Some(event.clone())).await?;
         (spec, attempt) = (next, attempt + 1);
     }
@@ -135,8 +138,21 @@ fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: 
     }
 }
 
+/// An alternative for a host, with the address that was chosen for that host.
+fn addressed<'a>(other: &'a Spec, own: &Spec) -> Cow<'a, Spec> {
+    match (other, own.host().and_then(|own| own.address)) {
+        (Spec::Host(host), Some(address)) => {
+            Cow::Owned(Spec::Host(HostSpec { address: Some(address), ..host.clone() }))
+        }
+        _ => Cow::Borrowed(other),
+    }
+}
+
 /// What a host costs at the place where it is made: an alternative has a price of its own.
 fn price(shared: &Shared, wish: &Wish<'_>, spec: &Spec) -> Option<Money> {
+    if spec == wish.spec {
+        return None;
+    }
     let group = shared.plan.groups.get(wish.group?.0 as usize)?;
     let host = spec.host()?;
     let here =

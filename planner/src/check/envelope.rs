@@ -95,9 +95,8 @@ pub(super) fn spec(action: &Action) -> Option<&Spec> {
 fn kinds(step: &Step, notes: &mut Notes) {
     let kind = step.address.kind;
     let fits = match &step.action {
-        Action::Adopt { .. } | Action::Rebuild { .. } | Action::PowerOn | Action::Bootstrap { .. } => {
-            kind == Kind::Host
-        }
+        Action::Adopt { .. } => matches!(kind, Kind::Host | Kind::Network),
+        Action::Rebuild { .. } | Action::PowerOn | Action::Bootstrap { .. } => kind == Kind::Host,
         Action::Attach { .. } | Action::Detach { .. } => kind == Kind::Volume,
         Action::Gather => kind == Kind::Pool,
         Action::Create { group, .. } => group.is_some() == (kind == Kind::Host),

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use pool_inventory::{
-    Address, Name, Text,
+    Address, Kind, Name, Text,
     object::{Observed, Recorded, Status},
 };
 
@@ -107,7 +107,16 @@ impl<'a> Facts<'a> {
         row.id.is_some()
             && self.input.seen.providers.contains_key(&row.provider)
             && !self.adopts(&row.provider)
+            && !self.elsewhere(row)
             && self.observed(row).is_none_or(|seen| seen.status == Status::Deleting)
+    }
+
+    /// Whether it is a network of others, which its provider need not list among ours.
+    fn elsewhere(&self, row: &Recorded) -> bool {
+        let others = self.input.markets.get(&row.provider).map(|market| &market.networks);
+        row.adopted
+            && row.address.kind == Kind::Network
+            && others.is_some_and(|all| all.is_empty() || all.iter().any(|other| row.id.as_ref() == Some(&other.id)))
     }
 
     /// The generations of an address.

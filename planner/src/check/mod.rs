@@ -10,7 +10,7 @@
 //! | `envelope` | version, lineage, ids, providers, backends, groups |
 //! | `order` | what must come before what |
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
-//! | `place` | each host and volume is where it may be |
+//! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `room` | no limit is broken at any moment |
 //! | `whole` | serials, stable names, nothing forgotten, bootstraps |
 
@@ -26,6 +26,7 @@ use crate::{
 mod envelope;
 mod facts;
 mod guard;
+mod networks;
 mod order;
 mod place;
 mod room;
@@ -110,6 +111,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     order::check(&facts, &mut notes);
     guard::check(&facts, &mut notes);
     place::check(&facts, &mut notes);
+    networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);
     notes.0

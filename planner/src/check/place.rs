@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
-    Address, Kind, Name,
-    desired::{PoolSpec, Provisioning},
-    market::{Feature, Offering},
+    Address, Kind, Name, Text,
+    desired::{Isolation, PoolSpec, Provisioning, TierSpec},
+    market::{Change, Feature, Offering},
     names::wildcard,
     object::{HostSpec, Spec, VolumeSpec},
 };
@@ -49,7 +49,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                 followed(facts, step, host, notes);
                 alternatives(facts, &offers, step, host, notes);
             }
-            Action::Adopt { .. } if !facts.adopts(&step.provider) => {
+            Action::Adopt { spec: Spec::Host(_), .. } if !facts.adopts(&step.provider) => {
                 notes.add(Rule::Place, Some(step.id), Some(&step.address), "its provider adopts no hosts");
             }
             Action::Create { spec: Spec::Volume(volume), record, .. } => {
@@ -57,12 +57,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                     notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
                 }
             }
-            Action::Create { spec: Spec::Network(_), .. } => {
-                let declared = facts.input.desired.networks.get(&*step.address.name);
-                if !declared.is_some_and(|network| network.on.contains(&step.provider)) {
-                    notes.add(Rule::Place, Some(step.id), Some(&step.address), "it is not declared there");
-                }
-            }
+            Action::Update { from, to } => gentle(facts, step, from, to, notes),
             _ => {}
         }
     }
@@ -91,6 +86,9 @@ fn host_misplaced(
     if facts.adopts(&step.provider) {
         return Some("its provider makes no hosts".into());
     }
+    if host.address.as_ref() != pool.addresses.get(&step.address.name) {
+        return Some("its address is not the declared one".into());
+    }
     spot_unfit(facts, offers, &step.provider, host, pool).or_else(|| {
         let labels = host.tags != pool.labels || record.tenant != pool.tenant || record.protected != pool.protected;
         let needs: Vec<Address> = pool.network.iter().map(|network| Address::network(network)).collect();
@@ -116,8 +114,21 @@ fn spot_unfit(
     if !enough(&offered.size, &host.size) || !offered.elastic && offered.size != host.size {
         return Some("its size is not that of its offering".into());
     }
-    if pool.size.as_ref().is_some_and(|wanted| !enough(&host.size, wanted)) {
+    let wanted_size = pool.size.map(|size| match pool.root {
+        Some(_) => pool_inventory::desired::Size { disk: pool_inventory::Bytes(0), ..size },
+        None => size,
+    });
+    if wanted_size.is_some_and(|wanted| !enough(&host.size, &wanted)) {
         return Some("it is smaller than its pool asks for".into());
+    }
+    if let Some(why) = not_theirs(facts, offered, pool) {
+        return Some(why.into());
+    }
+    if let Some(why) = root_unfit(facts, provider, host, pool) {
+        return Some(why.into());
+    }
+    if host.public != pool.public || host.apart != pool.place.apart || host.existing.is_some() {
+        return Some("it is not what its pool declares".into());
     }
     let image = pool.image.as_ref().and_then(|image| desired.images.get(image)?.get(provider));
     if image != Some(&host.image) || !market.images.contains(&host.image) {
@@ -149,6 +160,66 @@ fn spot_unfit(
     None
 }
 
+/// Why machines of an offering are not for hosts of a pool.
+fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<&'static str> {
+    let alone = facts.input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
+    let named = pool.place.offerings.is_empty() || pool.place.offerings.iter().any(|p| wildcard(p, &offered.name));
+    match &offered.dedicated {
+        _ if !named => Some("its offering is not in place.offerings"),
+        Some(tenant) if *tenant != pool.tenant => Some("its offering is dedicated to another tenant"),
+        None if alone == Some(Isolation::DedicatedHosts) => Some("its offering is shared, and its tenant shares none"),
+        _ => None,
+    }
+}
+
+/// Why the volume that a host boots from is not the declared one.
+fn root_unfit(facts: &Facts<'_>, provider: &Name, host: &HostSpec, pool: &PoolSpec) -> Option<&'static str> {
+    let (root, name) = match (&host.root, &pool.root) {
+        (None, None) => return None,
+        (Some(root), Some(name)) if root.tier == *name => (root, name),
+        _ => return Some("it does not boot from what its pool declares"),
+    };
+    if pool.size.is_none_or(|size| size.disk != root.size) {
+        return Some("the volume that it boots from has another size");
+    }
+    let tier = facts.input.desired.tiers.get(name)?;
+    (!serves(facts, provider, &root.backend, tier, &host.zone)).then_some("what it boots from does not serve its tier")
+}
+
+/// Whether a backend of a provider serves a tier in a zone.
+fn serves(facts: &Facts<'_>, provider: &Name, backend: &str, tier: &TierSpec, zone: &Text) -> bool {
+    let market = facts.input.markets.get(provider);
+    let Some(offer) = market.and_then(|market| market.backends.iter().find(|b| *b.name == *backend)) else {
+        return false;
+    };
+    tier.backends.iter().any(|pattern| wildcard(pattern, &offer.name))
+        && tier.media.is_none_or(|media| offer.media == Some(media))
+        && tier.min_iops.is_none_or(|iops| offer.iops.is_some_and(|has| has >= iops))
+        && offer.provisioning.contains(&tier.provisioning)
+        && (offer.zones.is_empty() || offer.zones.contains(zone))
+}
+
+/// What is changed where it stands can be changed there, and a volume goes to a backend that serves its tier.
+fn gentle(facts: &Facts<'_>, step: &Step, from: &Spec, to: &Spec, notes: &mut Notes) {
+    let Some(capabilities) = facts.input.capabilities.get(&step.provider) else { return };
+    // What the record alone knows.
+    let ours = |field: &str| matches!(field, "on_remove" | "tier" | "root.tier" | "trust");
+    for change in from.changes(to).into_iter().filter(|change| !ours(&change.field)) {
+        if capabilities.change(to.kind(), &change.field) != Change::InPlace {
+            let detail = format!("{} cannot change in place there", change.field);
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
+        }
+    }
+    if let (Spec::Volume(from), Spec::Volume(to)) = (from, to)
+        && from.backend != to.backend
+    {
+        let tier = facts.input.desired.tiers.get(&to.tier);
+        if !tier.is_some_and(|tier| serves(facts, &step.provider, &to.backend, tier, &to.zone)) {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), "its backend does not serve its tier");
+        }
+    }
+}
+
 /// Features that a pool needs, read off its declaration.
 fn wanted(pool: &PoolSpec) -> BTreeSet<Feature> {
     let mut out = BTreeSet::new();
@@ -159,6 +230,13 @@ fn wanted(pool: &PoolSpec) -> BTreeSet<Feature> {
     need(Feature::Services, !spec.services.is_empty());
     need(Feature::Sysctl, !spec.sysctl.is_empty());
     need(Feature::Networks, pool.network.is_some());
+    need(Feature::FixedAddresses, !pool.addresses.is_empty());
+    need(Feature::PublicAddresses, pool.public.is_some());
+    need(Feature::Apart, pool.place.apart.is_some());
+    need(Feature::RootDisks, pool.root.is_some());
+    let sources = || pool.volumes.values().filter_map(|volume| volume.from.as_ref());
+    need(Feature::Backups, sources().any(|from| from.kind == Kind::Backup));
+    need(Feature::Snapshots, sources().any(|from| from.kind != Kind::Backup));
     let files = spec.files.values().map(|f| f.owner.is_some() || f.group.is_some());
     let directories = spec.directories.values().map(|d| d.owner.is_some() || d.group.is_some());
     need(Feature::Owners, files.chain(directories).any(|owned| owned));
@@ -194,6 +272,9 @@ fn alternatives(facts: &Facts<'_>, offers: &Offers<'_>, step: &Step, host: &Host
             notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is no host");
             continue;
         };
+        if other.address.is_some() {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative has an address of its own");
+        }
         let unfit = if first { spot_unfit(facts, offers, &step.provider, other, pool) } else { None };
         if let Some(detail) = unfit {
             notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("alternative: {detail}"));
@@ -214,6 +295,9 @@ fn volume_misplaced(facts: &Facts<'_>, step: &Step, volume: &VolumeSpec, record:
     let Some(tier) = desired.tiers.get(&volume.tier).filter(|_| volume.tier == declared.tier) else {
         return Some("its tier is not the declared one".into());
     };
+    if volume.from != declared.from {
+        return Some("its first content is not the declared one".into());
+    }
     if volume.size != declared.size
         || volume.on_remove != declared.on_remove
         || volume.provisioning != tier.provisioning
@@ -232,15 +316,7 @@ fn volume_misplaced(facts: &Facts<'_>, step: &Step, volume: &VolumeSpec, record:
     if *provider != step.provider || host.zone != volume.zone {
         return Some("it is not where its host is".into());
     }
-    let market = facts.input.markets.get(&step.provider);
-    let Some(offer) = market.and_then(|market| market.backends.iter().find(|b| b.name == volume.backend)) else {
-        return Some("its backend is not there".into());
-    };
-    let fits = tier.backends.iter().any(|pattern| wildcard(pattern, &offer.name))
-        && tier.media.is_none_or(|media| offer.media == Some(media))
-        && tier.min_iops.is_none_or(|iops| offer.iops.is_some_and(|has| has >= iops))
-        && offer.provisioning.contains(&tier.provisioning)
-        && (offer.zones.is_empty() || offer.zones.contains(&volume.zone));
+    let fits = serves(facts, &step.provider, &volume.backend, tier, &volume.zone);
     let enforced = facts.input.capabilities.get(&step.provider);
     let enforced = enforced.is_some_and(|c| c.features.contains(&Feature::EnforcedSize));
     if !fits || tier.provisioning == Provisioning::Thick && !enforced {

@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
             }
             hosts.insert(name, self.known(pool));
         }
-        let wanted = features(&decl.bootstrap, false);
+        let wanted = features(&decl.bootstrap);
         let lacks = |(name, capabilities): (&Name, &pool_inventory::market::Capabilities)| {
             let lacking = lacking(&wanted, &capabilities.features);
             (!lacking.is_empty()).then(|| (name.clone(), lacking))

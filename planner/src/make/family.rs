@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use pool_inventory::{
-    Address, Name, Text,
-    desired::{BootstrapSpec, Optimize, PlacePattern, PoolSpec, Size, Spread},
-    market::{Feature, Market, Offering},
+    Address, Bytes, Kind, Money, Name, Text,
+    desired::{BootstrapSpec, Isolation, Optimize, PlacePattern, PoolSpec, PoolVolume, Size, Spread, Trust},
+    market::{BackendOffer, Feature, Market, Offering},
     names::wildcard,
-    object::{HostSpec, Spec},
+    object::{HostSpec, RootDisk, Spec},
 };
 
 use super::{
     ledger::{Charges, Ledger},
-    tiers::Tiers,
+    tiers::{Tiers, volume_price},
 };
 use crate::{
     error::PlanError,
@@ -38,6 +38,12 @@ pub(crate) struct Spot<'a> {
     pub size: Size,
     pub image: Text,
     pub user: Text,
+    /// The volume that a host boots from there.
+    pub root: Option<RootDisk>,
+    /// What machine and volume to boot from cost per hour.
+    pub price: Money,
+    /// Whether host keys are read from the console.
+    pub console: bool,
     /// What hosts are counted by for spreading.
     pub domain: u32,
     pub charges: Charges,
@@ -51,8 +57,27 @@ pub(crate) struct Family<'a> {
     pub domains: BTreeMap<(Text, Text, Text), u32>,
 }
 
-/// What a pool's bootstrap and network need a provider to be able to do.
-pub(crate) fn features(bootstrap: &BootstrapSpec, network: bool) -> BTreeSet<Feature> {
+/// What hosts of a pool that are made need a provider to be able to do, wherever they are.
+pub(crate) fn asked(pool: &PoolSpec) -> BTreeSet<Feature> {
+    let needs = [
+        (Feature::Networks, pool.network.is_some()),
+        (Feature::FixedAddresses, !pool.addresses.is_empty()),
+        (Feature::PublicAddresses, pool.public.is_some()),
+        (Feature::Apart, pool.place.apart.is_some()),
+        (Feature::RootDisks, pool.root.is_some()),
+    ];
+    let needs = needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature);
+    needs.chain(pool.volumes.values().filter_map(copies)).chain(features(&pool.bootstrap)).collect()
+}
+
+/// What a volume with a first content needs.
+pub(crate) fn copies(volume: &PoolVolume) -> Option<Feature> {
+    let from = volume.from.as_ref()?;
+    Some(if from.kind == Kind::Backup { Feature::Backups } else { Feature::Snapshots })
+}
+
+/// What a bootstrap needs a provider to be able to do.
+pub(crate) fn features(bootstrap: &BootstrapSpec) -> BTreeSet<Feature> {
     let owned = |owner: &Option<Text>, group: &Option<Text>| owner.is_some() || group.is_some();
     let owners = bootstrap.files.values().any(|f| owned(&f.owner, &f.group))
         || bootstrap.directories.values().any(|d| owned(&d.owner, &d.group));
@@ -62,7 +87,6 @@ pub(crate) fn features(bootstrap: &BootstrapSpec, network: bool) -> BTreeSet<Fea
         (Feature::Services, !bootstrap.services.is_empty()),
         (Feature::Sysctl, !bootstrap.sysctl.is_empty()),
         (Feature::Owners, owners),
-        (Feature::Networks, network),
     ];
     needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature).collect()
 }
@@ -84,6 +108,28 @@ pub(crate) fn rank(on: &[PlacePattern], provider: &str, region: &str, zone: &str
 pub(crate) fn allows_provider(on: &[PlacePattern], provider: &str) -> bool {
     let first = |pattern: &PlacePattern| wildcard(pattern.0.split('/').next().unwrap_or(""), provider);
     on.is_empty() || on.iter().any(first)
+}
+
+/// What a pool asks of a machine: with a volume to boot from, the machine's own disk does not matter.
+pub(crate) fn machine(pool: &PoolSpec) -> Option<Size> {
+    let size = pool.size?;
+    Some(if pool.root.is_some() { Size { disk: Bytes(0), ..size } } else { size })
+}
+
+/// Why hosts of a pool may not take an offering, whatever it has.
+pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) -> Option<Text> {
+    let allowed = &pool.place.offerings;
+    if !allowed.is_empty() && !allowed.iter().any(|pattern| wildcard(pattern, &offering.name)) {
+        return Some("not in place.offerings".into());
+    }
+    let isolation = input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
+    match (&offering.dedicated, isolation) {
+        (None, Some(Isolation::DedicatedHosts)) => {
+            Some(format!("shares machines with others, and tenant {} does not", pool.tenant).into())
+        }
+        (Some(owner), _) if *owner != pool.tenant => Some(format!("dedicated to tenant {owner}").into()),
+        _ => None,
+    }
 }
 
 /// Why `has` is not enough for `wanted`.
@@ -149,7 +195,11 @@ impl<'a> Builder<'_, 'a> {
         {
             return Err(format!("network {network} is not on it").into());
         }
-        let lacking = lacking(&features(&self.spec.bootstrap, self.spec.network.is_some()), &capabilities.features);
+        let mut asked = asked(self.spec);
+        if console(self.input, self.pool, provider) {
+            asked.insert(Feature::ConsoleKeys);
+        }
+        let lacking = lacking(&asked, &capabilities.features);
         if !lacking.is_empty() {
             let words: Vec<&str> = lacking.iter().map(|feature| feature.describe()).collect();
             return Err(format!("cannot do {}", words.join(", ")).into());
@@ -170,6 +220,7 @@ impl<'a> Builder<'_, 'a> {
         image: &Text,
     ) -> Result<(), PlanError> {
         let user = login(self.input, self.pool, provider);
+        let console = console(self.input, self.pool, provider);
         let mut places: BTreeMap<(&Text, &Text), Option<u32>> = BTreeMap::new();
         let mut dry: BTreeMap<(&Text, Text), usize> = BTreeMap::new();
         for (at, offering) in (0..).zip(&market.offerings) {
@@ -179,7 +230,7 @@ impl<'a> Builder<'_, 'a> {
             }
             let Some(rank) = places[&place] else { continue };
             let (size, small) = self.size(offering);
-            if let Some(why) = small {
+            if let Some(why) = barred(self.input, self.spec, offering).or(small) {
                 *dry.entry((&offering.name, why)).or_default() += 1;
                 continue;
             }
@@ -188,22 +239,27 @@ impl<'a> Builder<'_, 'a> {
                 family.refusals.push(Refusal { candidate, why });
                 continue;
             }
-            let spot = Spot {
-                provider,
-                offering,
-                stock: (index, at),
-                rank,
-                size,
-                image: image.clone(),
-                user: user.clone(),
-                domain: domain(family, self.spec.place.spread, provider, offering),
-                charges: Charges::new(),
-            };
-            let spec = Spec::Host(spot.host(self.spec, &Vec::new()));
-            let charges = self.ledger.price_of(&spec, &self.spec.tenant, provider, offering.price, false);
-            family.spots.push(Spot { charges, ..spot });
+            for (root, price) in self.roots(provider, &offering.zone)? {
+                let spot = Spot {
+                    provider,
+                    offering,
+                    stock: (index, at),
+                    rank,
+                    size,
+                    image: image.clone(),
+                    user: user.clone(),
+                    root,
+                    price: offering.price + price,
+                    console,
+                    domain: domain(family, self.spec.place.spread, provider, offering),
+                    charges: Charges::new(),
+                };
+                let spec = Spec::Host(spot.host(self.spec, &Vec::new()));
+                let charges = self.ledger.price_of(&spec, &self.spec.tenant, provider, spot.price, false);
+                family.spots.push(Spot { charges, ..spot });
+            }
         }
-        // The same offering is too small in every zone: say it once.
+        // The same offering does not do in every zone: say it once.
         for ((name, why), _) in dry {
             family.refusals.push(Refusal { candidate: format!("{provider}/*/{name}").into(), why });
         }
@@ -222,11 +278,12 @@ impl<'a> Builder<'_, 'a> {
             family.refusals.push(Refusal { candidate: candidate(), why: "not in place.on".into() });
             return Ok(None);
         };
-        for volume in self.spec.volumes.values() {
-            let tier = tier_of(self.input, self.pool, &volume.tier)?;
-            let serving = self.tiers.serving(self.input, provider, zone, &volume.tier, tier);
+        let volumes = self.spec.volumes.values().map(|volume| &volume.tier);
+        for name in volumes.chain(&self.spec.root) {
+            let tier = tier_of(self.input, self.pool, name)?;
+            let serving = self.tiers.serving(self.input, provider, zone, name, tier);
             if serving.offers.is_empty() {
-                let why = no_backend(&volume.tier, &serving.refusals);
+                let why = no_backend(name, &serving.refusals);
                 family.refusals.push(Refusal { candidate: candidate(), why });
                 return Ok(None);
             }
@@ -234,13 +291,26 @@ impl<'a> Builder<'_, 'a> {
         Ok(Some(rank))
     }
 
+    /// The volumes that a host may boot from in a zone, best first, with their prices.
+    fn roots(&mut self, provider: &Name, zone: &Text) -> Result<Vec<(Option<RootDisk>, Money)>, PlanError> {
+        let Some(name) = &self.spec.root else { return Ok(vec![(None, Money::ZERO)]) };
+        let tier = tier_of(self.input, self.pool, name)?;
+        let size = self.spec.size.map_or(Bytes(0), |size| size.disk);
+        let serving = self.tiers.serving(self.input, provider, zone, name, tier);
+        let root = |offer: &&BackendOffer| {
+            let disk = RootDisk { tier: name.clone(), backend: offer.name.clone(), size };
+            (Some(disk), volume_price(offer, size))
+        };
+        Ok(serving.offers.iter().map(root).collect())
+    }
+
     /// What a host has there, and why that is not enough.
     fn size(&self, offering: &Offering) -> (Size, Option<Text>) {
-        match &self.spec.size {
+        match machine(self.spec) {
             None => (offering.size, None),
             Some(wanted) => {
-                let size = if offering.elastic { *wanted } else { offering.size };
-                (size, too_small(&offering.size, wanted))
+                let size = if offering.elastic { wanted } else { offering.size };
+                (size, too_small(&offering.size, &wanted))
             }
         }
     }
@@ -274,6 +344,11 @@ pub(crate) fn image_of(input: &PlanInput, spec: &PoolSpec, provider: &Name, mark
 /// The login name that hosts of a pool get at a provider.
 pub(crate) fn login(input: &PlanInput, pool: &str, provider: &str) -> Text {
     access(&input.desired, pool, "", provider).map_or_else(|| DEFAULT_USER.into(), |access| access.user.clone())
+}
+
+/// Whether host keys of a pool's hosts at a provider are read from their consoles.
+pub(crate) fn console(input: &PlanInput, pool: &str, provider: &str) -> bool {
+    access(&input.desired, pool, "", provider).is_some_and(|access| access.trust == Trust::Console)
 }
 
 /// The features that are needed and not there.
@@ -326,7 +401,7 @@ fn tie(seed: u64, spot: &Spot<'_>) -> ([u8; 8], Text) {
 }
 
 impl Spot<'_> {
-    /// The host that would stand here.
+    /// The host that would stand here; its address, if it is to have a chosen one, is its own.
     pub(crate) fn host(&self, spec: &PoolSpec, keys: &[Text]) -> HostSpec {
         HostSpec {
             offering: self.offering.name.clone(),
@@ -339,7 +414,12 @@ impl Spot<'_> {
             user: self.user.clone(),
             authorized_keys: keys.to_vec(),
             at: None,
-            ..HostSpec::default()
+            address: None,
+            public: spec.public.clone(),
+            apart: spec.place.apart,
+            root: self.root.clone(),
+            console_keys: self.console,
+            existing: None,
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use pool_inventory::{
     Name, Text,
+    market::Feature,
     object::{Spec, VolumeSpec},
 };
 
 use super::{
     Planner,
     draft::{Draft, DraftId},
+    family::copies,
     ledger::Charges,
     seats::{Fresh, Space},
     volumes::Wish,
@@ -26,6 +28,9 @@ impl<'a> Planner<'a> {
         }
         if !self.told_of(&provider) {
             return self.decline(&wish.address, Why::ProviderUnseen);
+        }
+        if let Some(feature) = self.cannot_copy(wish, &provider) {
+            return self.decline(&wish.address, Why::Lacks { features: vec![feature], provider });
         }
         let set_aside = state.space.iter().find(|space| space.volume == *wish.name).cloned();
         let own = row.map_or_else(Charges::new, |row| self.ledger.of(&self.world.rows[row].now));
@@ -66,6 +71,12 @@ impl<'a> Planner<'a> {
             }
         }
         self.create_volume(wish, generation, provider, zone, space, reason, needs);
+    }
+
+    /// What the first content of a volume needs and its provider cannot do.
+    fn cannot_copy(&self, wish: &Wish<'a>, provider: &Name) -> Option<Feature> {
+        let there = self.input.capabilities.get(provider).map(|capabilities| &capabilities.features);
+        copies(wish.decl).filter(|feature| !there.is_some_and(|there| there.contains(feature)))
     }
 
     /// Whether a provider answered, or has nothing to tell.

@@ -1,12 +1,15 @@
 //! Places of a pool, and the groups that tell why its hosts are where they are.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use pool_inventory::{Name, Text, desired::PoolSpec, object::Spec};
 
 use super::{
     Fate, HostId, Planner,
-    family::{Builder, Family, domain_key, features},
+    family::{Builder, Family, asked, domain_key},
     ledger::{Ledger, amount_in},
     seats::{Fresh, Room, Session, Space},
     tiers::Tiers,
@@ -50,8 +53,9 @@ impl<'a> Planner<'a> {
             return Ok(Rc::new(Family { spots: Vec::new(), refusals: Vec::new(), domains: BTreeMap::new() }));
         };
         let tiers: Vec<&Name> = spec.volumes.values().map(|volume| &volume.tier).collect();
-        let needed = features(&spec.bootstrap, spec.network.is_some());
-        let wish = (&spec.tenant, &spec.size, &spec.image, &spec.network, &spec.place, needed, tiers, &spec.ssh);
+        let (needed, special) = (asked(spec), (&spec.public, &spec.root));
+        let wish =
+            (&spec.tenant, &spec.size, &spec.image, &spec.network, &spec.place, needed, tiers, &spec.ssh, special);
         let key = serde_json::to_vec(&wish).expect("a wish has only string keys and finite numbers");
         if let Some(known) = self.families.get(&key) {
             return Ok(Rc::clone(known));
@@ -156,7 +160,7 @@ impl<'a> Planner<'a> {
     /// The groups as the plan shows them.
     pub(crate) fn finish_groups(&mut self) -> Vec<Group> {
         let drafts = std::mem::take(&mut self.groups);
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = BTreeSet::new();
         let mut ats: BTreeMap<usize, Vec<(Name, Corner)>> = BTreeMap::new();
         for draft in &drafts {
             ats.entry(draft.pool).or_default().extend(draft.at.clone());
@@ -204,13 +208,16 @@ impl<'a> Planner<'a> {
         let only = if taken.len() == 1 { taken.keys().next().copied() } else { None };
         let hosts = u64::from(taken.values().sum::<u32>());
         let mut out = Vec::new();
+        // A machine that is sold out is so for every volume that it could boot from.
+        let mut listed = BTreeSet::new();
+        listed.extend(only.map(|at| family.spots[at].stock));
         // What was set aside beyond what the placed hosts take, per account.
         let mut spare: BTreeMap<_, u64> = BTreeMap::new();
-        for (index, spot) in family.spots.iter().enumerate() {
+        for spot in &family.spots {
             if out.len() == MAX_ALTERNATIVES {
                 break;
             }
-            if Some(index) == only || !inside(at, spot) || !self.stock.left(spot.stock) {
+            if listed.contains(&spot.stock) || !inside(at, spot) || !self.stock.left(spot.stock) {
                 continue;
             }
             let beyond = |(id, amount): &(super::ledger::AccountId, u64)| {
@@ -226,6 +233,7 @@ impl<'a> Planner<'a> {
             for (id, amount) in extra {
                 *spare.entry(id).or_default() += amount;
             }
+            listed.insert(spot.stock);
             out.push(Spec::Host(spot.host(decl, &keys)));
         }
         out
@@ -259,7 +267,7 @@ fn candidates<'a>(
             region: spot.offering.region.clone(),
             zone: spot.offering.zone.clone(),
             offering: spot.offering.name.clone(),
-            price: spot.offering.price,
+            price: spot.price,
             rank: spot.rank,
             taken: hosts,
         });

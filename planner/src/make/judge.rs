@@ -1,15 +1,17 @@
 //! What is to be done about each host, before brakes, protection and room are looked at.
 
+use std::{borrow::Cow, net::IpAddr};
+
 use pool_inventory::{
     Address, Name, Text,
     desired::{NamedHost, PoolSpec, Size},
     market::{Change, HostSeen},
-    object::{FieldChange, Spec, Status},
+    object::{FieldChange, HostSpec, Spec, Status},
 };
 
 use super::{
     Fate, HostId, HostState, Planner,
-    family::rank,
+    family::{machine, rank},
     ladder::{Delta, compare},
     record::{Belongs, belongs, field, seen_endpoint},
     standing::{Kept, named_spec, place_of},
@@ -51,8 +53,9 @@ impl<'a> Planner<'a> {
         if !desired.tenants.contains_key(&decl.tenant) {
             return missing("tenant", &decl.tenant, name);
         }
-        if let Some(volume) = decl.volumes.values().find(|v| !desired.tiers.contains_key(&v.tier)) {
-            return missing("tier", &volume.tier, name);
+        let mut tiers = decl.volumes.values().map(|volume| &volume.tier).chain(&decl.root);
+        if let Some(tier) = tiers.find(|tier| !desired.tiers.contains_key(*tier)) {
+            return missing("tier", tier, name);
         }
         match decl.bootstrap.pools().iter().find(|pool| !desired.pools.contains_key(*pool)) {
             Some(pool) => missing("pool", pool, name),
@@ -147,13 +150,18 @@ impl<'a> Planner<'a> {
     ) -> Result<(), PlanError> {
         let kept = self.kept(id.0, row, decl);
         match &*kept {
-            Kept::Stays(wanted) => self.judge_spec(row, decl, wanted, state, to),
+            Kept::Stays(wanted) => {
+                let address = self.own_address(id, row, decl);
+                let wanted = with_address(wanted, address);
+                self.judge_spec(row, decl, &wanted, state, to);
+                self.reprice(row, state, to);
+            }
             Kept::Misplaced(why) => {
                 let now = &self.world.rows[row].now;
                 let fields = field("place", &place_of(now), why);
                 state.fate = Fate::Replace(Reason::SpecChanged { fields });
             }
-            Kept::Small => match self.resized(id, row, decl)? {
+            Kept::Small | Kept::Barred(_) => match self.resized(id, row, decl)? {
                 Some((wanted, price)) => {
                     self.judge_spec(row, decl, &wanted, state, to);
                     if matches!(state.fate, Fate::Change { .. }) {
@@ -162,14 +170,25 @@ impl<'a> Planner<'a> {
                 }
                 None => {
                     let has = self.world.rows[row].now.spec.host().map(|host| host.size);
-                    let fields = decl.size.as_ref().and_then(|wanted| outgrown(&has?, wanted));
+                    let fields = machine(decl).and_then(|wanted| outgrown(&has?, &wanted));
                     let place = &place_of(&self.world.rows[row].now);
-                    let fields = fields.unwrap_or_else(|| field("size", place, &"not for sale any more"));
+                    let why = if let Kept::Barred(why) = &*kept { why } else { "not for sale any more" };
+                    let fields = fields.unwrap_or_else(|| field("size", place, &why));
                     state.fate = Fate::Replace(Reason::SpecChanged { fields });
                 }
             },
         }
         Ok(())
+    }
+
+    /// What a host costs that is given another volume to boot from.
+    fn reprice(&self, row: usize, state: &HostState, to: &mut EditedRow) {
+        let Fate::Change { to: spec, .. } = &state.fate else { return };
+        let now = &self.world.rows[row].now;
+        let root = |spec: &Spec| spec.host().and_then(|host| host.root.clone());
+        if root(spec) != root(&now.spec) {
+            to.price = Some(super::tiers::price_of(self.input, &now.provider, spec));
+        }
     }
 
     fn judge_spec(&self, row: usize, decl: &PoolSpec, wanted: &Spec, state: &mut HostState, to: &mut EditedRow) {
@@ -276,6 +295,14 @@ struct EditedRow {
 impl EditedRow {
     fn is_empty(&self) -> bool {
         self.spec.is_none() && self.price.is_none()
+    }
+}
+
+/// Hosts that stand alike are wished alike, but for their addresses.
+fn with_address(wanted: &Spec, address: Option<IpAddr>) -> Cow<'_, Spec> {
+    match (wanted, address) {
+        (Spec::Host(host), Some(_)) => Cow::Owned(Spec::Host(HostSpec { address, ..host.clone() })),
+        _ => Cow::Borrowed(wanted),
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pool_inventory::{
     Text,
     market::{Capabilities, Change},
-    object::{FieldChange, HostSpec, Spec, VolumeSpec},
+    object::{FieldChange, HostSpec, RootDisk, Spec, VolumeSpec},
 };
 
 use crate::plan::Reason;
@@ -62,7 +62,7 @@ pub(crate) fn compare(
 
 /// Fields that no cloud knows: changing them changes the record alone.
 pub(crate) fn only_ours(field: &str) -> bool {
-    matches!(field, "on_remove" | "tier")
+    matches!(field, "on_remove" | "tier" | "root.tier" | "trust")
 }
 
 /// What was seen, with the fields that no cloud can tell taken from the record.
@@ -70,6 +70,11 @@ fn with_our_fields<'a>(seen: &'a Spec, applied: &Spec) -> Cow<'a, Spec> {
     match (seen, applied) {
         (Spec::Volume(s), Spec::Volume(a)) if s.on_remove != a.on_remove || s.tier != a.tier => {
             Cow::Owned(Spec::Volume(VolumeSpec { on_remove: a.on_remove, tier: a.tier.clone(), ..s.clone() }))
+        }
+        (Spec::Host(s), Spec::Host(a)) if s.console_keys != a.console_keys || s.root != a.root => {
+            let tier = a.root.as_ref().map(|root| &root.tier);
+            let root = s.root.clone().map(|disk| RootDisk { tier: tier.unwrap_or(&disk.tier).clone(), ..disk });
+            Cow::Owned(Spec::Host(HostSpec { console_keys: a.console_keys, root, ..s.clone() }))
         }
         _ => Cow::Borrowed(seen),
     }
@@ -116,6 +121,10 @@ fn copy_host_field(to: &mut HostSpec, from: &HostSpec, field: &str) {
         "user" => to.user = from.user.clone(),
         "authorized_keys" => to.authorized_keys = from.authorized_keys.clone(),
         "address" => to.at = from.at.clone(),
+        "addresses" => to.address = from.address,
+        "public" => to.public = from.public.clone(),
+        "apart" => to.apart = from.apart,
+        "root" => to.root = from.root.clone(),
         tag => copy_tag(&mut to.tags, &from.tags, tag),
     }
 }

@@ -2,6 +2,7 @@
 
 use pool_inventory::{
     Address, Kind, Name,
+    desired::{NetworkDecl, Peer, Rule},
     market::{Capabilities, Change, Feature},
     object::{NetworkSpec, Recorded, Spec, Status},
 };
@@ -67,7 +68,7 @@ impl Planner<'_> {
                 up: Vec::new(),
                 down: None,
             };
-            self.judge_network(name, provider, &mut state);
+            self.judge_network(name, decl, provider, &mut state);
             self.networks.insert(name.clone(), state);
         }
         self.leaving_networks();
@@ -115,21 +116,24 @@ impl Planner<'_> {
         if self.input.scope.destroy { Reason::Requested } else { Reason::Removed }
     }
 
-    fn judge_network(&mut self, name: &Name, provider: &Name, state: &mut NetworkState) {
+    fn judge_network(&mut self, name: &Name, decl: &NetworkDecl, provider: &Name, state: &mut NetworkState) {
         let address = Address::network(name);
         if !self.input.seen.providers.contains_key(&state.provider) {
             (state.fate, state.ready) = (Fate::Nothing, state.row.is_some());
             self.decline(&address, Why::ProviderUnseen);
             return;
         }
-        let can = self.input.capabilities.get(provider).is_some_and(|c| c.features.contains(&Feature::Networks));
+        let why = match self.lacking_network(decl, provider) {
+            features if features.is_empty() => self.not_there(decl, provider),
+            features => Some(Why::Lacks { features, provider: provider.clone() }),
+        };
+        if let Some(why) = why {
+            (state.fate, state.ready) = (Fate::Nothing, state.row.is_some_and(|row| !self.world.rows[row].gone()));
+            self.decline(&address, why);
+            return;
+        }
         let Some(row) = state.row else {
             state.fate = Fate::Make(Reason::NotPresent);
-            if !can {
-                (state.fate, state.ready) = (Fate::Nothing, false);
-                let features = vec![Feature::Networks];
-                self.decline(&address, Why::Lacks { features, provider: provider.clone() });
-            }
             return;
         };
         let (fate, edit) = self.compare_network(&address, row, provider, state);
@@ -139,6 +143,30 @@ impl Planner<'_> {
             state.fate = Fate::Nothing;
             self.decline(&address, why.clone());
         }
+    }
+
+    /// What a declaration asks for that its provider cannot do.
+    fn lacking_network(&self, decl: &NetworkDecl, provider: &Name) -> Vec<Feature> {
+        let there = self.input.capabilities.get(provider).map(|capabilities| &capabilities.features);
+        let plain = decl.dhcp && decl.dns.is_empty() && decl.ingress.is_empty() && decl.egress.is_empty();
+        let needs = [
+            (Feature::Networks, decl.existing.is_none()),
+            (Feature::ExistingNetworks, decl.existing.is_some()),
+            (Feature::Rules, !plain),
+            (Feature::Routers, decl.router.is_some()),
+        ];
+        let lacks = |feature: &Feature| !there.is_some_and(|there| there.contains(feature));
+        needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature).filter(lacks).collect()
+    }
+
+    /// Why a network that is to be used as it is cannot be told, where the provider says which ones it has.
+    fn not_there(&self, decl: &NetworkDecl, provider: &Name) -> Option<Why> {
+        let wanted = decl.existing.as_ref()?;
+        let all = &self.input.markets.get(provider)?.networks;
+        let by_id = all.iter().any(|network| network.id == *wanted);
+        let found = all.iter().filter(|network| network.name == *wanted).count();
+        let told = all.is_empty() || by_id || found == 1;
+        (!told).then(|| Why::NoNetwork { network: wanted.clone(), provider: provider.clone(), found })
     }
 
     fn compare_network(
@@ -162,13 +190,18 @@ impl Planner<'_> {
             return (Fate::Replace(Reason::Requested), None);
         }
         let seen = world.sight.there();
-        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
+        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status).filter(|_| !world.now.adopted) {
             let why = Why::Broken { detail: detail.clone() };
             self.decline(address, why);
             return (Fate::Nothing, None);
         }
         if *provider != world.now.provider {
             let fields = super::record::field("provider", &world.now.provider, provider);
+            return (Fate::Replace(Reason::SpecChanged { fields }), None);
+        }
+        if world.now.adopted != wanted.network().is_some_and(|network| network.existing.is_some()) {
+            // What is ours does not become what is not, even if both were called alike.
+            let fields = world.now.spec.changes(wanted);
             return (Fate::Replace(Reason::SpecChanged { fields }), None);
         }
         differing_network(capabilities, world, wanted, &state.tenant)
@@ -195,13 +228,14 @@ impl Planner<'_> {
             Fate::Change { to, reason, .. } => {
                 let Some(row) = state.row else { return };
                 let from = self.edited(row, record);
+                let peers = self.peers(to);
                 let draft = Draft {
                     address: address.clone(),
                     generation,
                     provider: state.provider.clone(),
                     action: Action::Update { from, to: (**to).clone() },
                     reason: reason.clone(),
-                    needs: record.into_iter().collect(),
+                    needs: record.into_iter().chain(peers).collect(),
                 };
                 let update = self.drafts.push(draft);
                 state.up.push(update);
@@ -210,6 +244,7 @@ impl Planner<'_> {
                 let reason = reason.clone();
                 let mut needs = leftovers;
                 needs.extend(record);
+                needs.extend(state.wanted.iter().flat_map(|wanted| self.peers(wanted)));
                 let (forget, generation) = match (&state.fate, state.row) {
                     (_, None) => (None, 1),
                     (Fate::Make(Reason::Unfinished), Some(_)) => (None, generation),
@@ -227,6 +262,14 @@ impl Planner<'_> {
             }
             Fate::Keep | Fate::Nothing | Fate::Remove(_) | Fate::Forget(_) => {}
         }
+    }
+
+    /// Steps after which the networks are there that a network's rules name, as far as they come first: two networks
+    /// may name each other, and then the provider makes the one without the other.
+    fn peers(&self, spec: &Spec) -> Vec<DraftId> {
+        let network = |rule: &Rule| if let Peer::Network(name) = &rule.peer { self.networks.get(name) } else { None };
+        let rules = spec.network().into_iter().flat_map(|spec| spec.ingress.values().chain(spec.egress.values()));
+        rules.filter_map(network).flat_map(|state| state.up.iter().copied()).collect()
     }
 
     fn create_network(
@@ -248,7 +291,9 @@ impl Planner<'_> {
             needs: Vec::new(),
             price: pool_inventory::Money::ZERO,
         };
-        let action = Action::Create { spec, record: Box::new(record), group: None };
+        let exists = spec.network().is_some_and(|network| network.existing.is_some());
+        let record = Box::new(record);
+        let action = if exists { Action::Adopt { spec, record } } else { Action::Create { spec, record, group: None } };
         let create = Draft { address: address.clone(), generation, provider, action, reason, needs };
         state.up = vec![self.drafts.push(create)];
     }
@@ -330,7 +375,8 @@ fn differing_network(
         to.tenant = tenant.clone();
     }
     let mut reason = Reason::SpecChanged { fields };
-    let seen = world.sight.there().map(|seen| &seen.spec);
+    // What is used as it is may be whatever it is.
+    let seen = world.sight.there().map(|seen| &seen.spec).filter(|_| !world.now.adopted);
     let fate = match compare(capabilities, &[], &world.now.spec, seen, wanted) {
         Delta::Same => Fate::Keep,
         Delta::Record { to: spec, reason: why } => {

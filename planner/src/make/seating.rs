@@ -1,6 +1,11 @@
 //! A place for each host that is made: found in a cloud, or the one where it stands already.
 
-use pool_inventory::{Address, Money, Name, desired::PoolSpec, market::Feature, object::Spec};
+use pool_inventory::{
+    Address, Money, Name,
+    desired::PoolSpec,
+    market::Feature,
+    object::{HostSpec, Spec},
+};
 
 use super::{
     HostId, Planner,
@@ -64,10 +69,11 @@ impl<'a> Planner<'a> {
         let group = self.group_of(id, seat.spot);
         let keys = self.keys(id.0);
         let spot = &self.places[&id.0].family.spots[seat.spot];
+        let address = decl.addresses.get(&self.pools[id.0].hosts[id.1].address.name).copied();
         Made {
-            spec: Spec::Host(spot.host(decl, &keys)),
+            spec: Spec::Host(HostSpec { address, ..spot.host(decl, &keys) }),
             provider: spot.provider.clone(),
-            price: spot.offering.price,
+            price: spot.price,
             group: Some(group),
             space: seat.space,
             needs: seat.needs,
@@ -123,7 +129,7 @@ impl<'a> Planner<'a> {
             }
         };
         let there = self.input.capabilities.get(&provider).map(|c| c.features.clone()).unwrap_or_default();
-        let needed = features(&decl.bootstrap, false);
+        let needed = features(&decl.bootstrap);
         let features: Vec<Feature> = lacking(&needed, &there);
         if !features.is_empty() {
             self.decline(&address, Why::Lacks { features, provider });

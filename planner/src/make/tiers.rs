@@ -103,17 +103,19 @@ pub(crate) fn volume_price(offer: &BackendOffer, size: Bytes) -> Money {
 /// The price per hour of an object, as its provider asks today; nothing where the market does not tell.
 pub(crate) fn price_of(input: &PlanInput, provider: &Name, spec: &Spec) -> Money {
     let Some(market) = input.markets.get(provider) else { return Money::ZERO };
+    let disk = |backend: &Text, size: Bytes| {
+        let offer = market.backends.iter().find(|offer| offer.name == *backend);
+        offer.map_or(Money::ZERO, |offer| volume_price(offer, size))
+    };
     match spec {
         Spec::Host(host) => {
             let same = |o: &&pool_inventory::market::Offering| {
                 o.name == host.offering && o.zone == host.zone && o.region == host.region
             };
-            market.offerings.iter().find(same).map_or(Money::ZERO, |o| o.price)
+            let root = host.root.as_ref().map_or(Money::ZERO, |root| disk(&root.backend, root.size));
+            market.offerings.iter().find(same).map_or(Money::ZERO, |o| o.price) + root
         }
-        Spec::Volume(volume) => {
-            let offer = market.backends.iter().find(|b| b.name == volume.backend);
-            offer.map_or(Money::ZERO, |b| volume_price(b, volume.size))
-        }
+        Spec::Volume(volume) => disk(&volume.backend, volume.size),
         Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => Money::ZERO,
     }
 }

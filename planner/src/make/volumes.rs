@@ -1,7 +1,7 @@
 //! Volumes of hosts that stay or come: made, grown, attached.
 
 use pool_inventory::{
-    Address, Name,
+    Address, Bytes, Kind, Name, Text,
     desired::{PoolSpec, PoolVolume},
     market::Change,
     object::{Attachment, Recorded, Spec, Status, VolumeSpec},
@@ -14,6 +14,8 @@ use super::{
     ladder::{Delta, compare},
     ledger::{Charges, difference},
     record::{Belongs, belongs, field},
+    seats::sizing,
+    tiers::{Serving, volume_price},
     words,
 };
 use crate::{
@@ -161,16 +163,48 @@ impl<'a> Planner<'a> {
             existing: volume.existing.clone(),
         };
         if !serving.offers.iter().any(|offer| offer.name == volume.backend) {
-            let first = serving.offers.first().map_or("none", |offer| &offer.name);
-            todo.refused.push(Why::CannotMove { fields: field("backend", &volume.backend, &first) });
-            wanted.tier.clone_from(&volume.tier);
-            wanted.provisioning = volume.provisioning;
+            match self.other_backend(wish, row, &serving, has.max(wish.decl.size)) {
+                Ok(backend) => wanted.backend = backend,
+                Err(why) => {
+                    todo.refused.push(why);
+                    wanted.tier.clone_from(&volume.tier);
+                    wanted.provisioning = volume.provisioning;
+                }
+            }
         }
         if wish.decl.size < has {
             todo.refused.push(Why::Shrink { from: has, to: wish.decl.size });
             wanted.size = has;
         }
         Ok(Some(wanted))
+    }
+
+    /// The backend that a volume goes to which its own may not serve any more; none where it cannot go anywhere.
+    fn other_backend(&self, wish: &Wish<'a>, row: usize, serving: &Serving<'_>, size: Bytes) -> Result<Text, Why> {
+        let now = &self.world.rows[row].now;
+        let from = now.spec.volume().map_or_else(|| "none".into(), |volume| volume.backend.clone());
+        let first = serving.offers.first().map_or("none", |offer| &offer.name);
+        let how = self.input.capabilities.get(&now.provider).map(|c| c.change(Kind::Volume, "backend"));
+        if how != Some(Change::InPlace) || serving.offers.is_empty() {
+            return Err(Why::CannotMove { fields: field("backend", &from, &first) });
+        }
+        let own = self.ledger.of(now);
+        let mut refusals = Vec::new();
+        for offer in &serving.offers {
+            let spec = sizing(&PoolVolume { size, ..wish.decl.clone() }, &offer.name);
+            let price = volume_price(offer, size);
+            let to = self.ledger.price_of(&spec, &wish.pool.tenant, &now.provider, price, false);
+            let (more, _) = difference(&own, &to);
+            match self.ledger.fits(&more, &Charges::new()) {
+                Ok(()) => return Ok(offer.name.clone()),
+                Err(account) => {
+                    let (name, limit, wanted) = self.ledger.describe(account, &more);
+                    refusals.push(Refusal { candidate: offer.name.clone(), why: words::over(&name, limit, wanted) });
+                }
+            }
+        }
+        refusals.extend(serving.refusals.iter().cloned());
+        Err(Why::NoBackend { refusals })
     }
 
     /// What only the record holds.
@@ -180,8 +214,8 @@ impl<'a> Planner<'a> {
         let protected = wish.pool.protected || wish.decl.protected;
         let same = now.tenant == wish.pool.tenant && now.pool.as_ref() == Some(pool) && now.protected == protected;
         let grown = todo.update.as_ref().map(|(to, _)| to).or(spec.as_ref().map(|(to, _)| to));
-        let size = |spec: &Spec| spec.volume().map(|volume| volume.size);
-        let resized = grown.is_some_and(|to| size(to) != size(&now.spec));
+        let paid = |spec: &Spec| spec.volume().map(|volume| (volume.size, volume.backend.clone()));
+        let resized = grown.is_some_and(|to| paid(to) != paid(&now.spec));
         if same && spec.is_none() && todo.update.is_none() {
             return;
         }
@@ -258,10 +292,10 @@ impl<'a> Planner<'a> {
         if (todo.acts() || stray) && !host_goes && !self.reach.covers(&wish.address) {
             return self.decline(&wish.address, Why::OutOfScope);
         }
-        let mut needs = Vec::new();
+        let (mut needs, mut less) = (Vec::new(), Charges::new());
         if let Some((to, _)) = &todo.update {
             match self.room_to_grow(row, to, todo.edit.as_ref().map(|(edit, _)| &**edit)) {
-                Ok(room) => needs = room,
+                Ok(room) => (needs, less) = room,
                 Err(why) => {
                     self.decline(&wish.address, why);
                     (todo.update, todo.edit) = (None, None);
@@ -274,7 +308,9 @@ impl<'a> Planner<'a> {
             let from = self.edited(row, last);
             let to = attached_as(to, &from);
             needs.extend(last.into_iter().chain(leftovers.iter().copied()));
-            last = Some(self.step(row, Action::Update { from, to }, reason, needs));
+            let step = self.step(row, Action::Update { from, to }, reason, needs);
+            self.ledger.free(step, &less, &Charges::new());
+            last = Some(step);
         }
         if let Some(reason) = todo.detach {
             let detach = self.detach(row, reason, last);
@@ -334,20 +370,20 @@ impl<'a> Planner<'a> {
         self.states[wish.id.0][wish.id.1].mounts.push((step, address));
     }
 
-    /// Takes what a volume grows by.
-    fn room_to_grow(&mut self, row: usize, to: &Spec, edit: Option<&Recorded>) -> Result<Vec<DraftId>, Why> {
+    /// Takes what a volume grows by, or takes elsewhere; the answer is what to wait for, and what it will give back.
+    fn room_to_grow(&mut self, row: usize, to: &Spec, edit: Option<&Recorded>) -> Result<(Vec<DraftId>, Charges), Why> {
         let now = &self.world.rows[row].now;
         let (tenant, price) = edit.map_or((&now.tenant, now.price), |edit| (&edit.tenant, edit.price));
         let of = |spec: &Spec, price| self.ledger.price_of(spec, tenant, &now.provider, price, false);
         // The price, and what the record alone knows, are taken by the step before.
         let (total, _) = difference(&of(&now.spec, now.price), &of(to, price));
         let before = edit.map_or(&now.spec, |edit| &edit.spec);
-        let (more, _) = difference(&of(before, price), &of(to, price));
+        let (more, less) = difference(&of(before, price), &of(to, price));
         match self.ledger.fits(&total, &Charges::new()) {
-            Ok(()) => Ok(self.ledger.take(&more, &Charges::new())),
+            Ok(()) => Ok((self.ledger.take(&more, &Charges::new()), less)),
             Err(account) => {
                 let (name, limit, wanted) = self.ledger.describe(account, &total);
-                let backend = now.spec.volume().map_or_else(|| "".into(), |volume| volume.backend.clone());
+                let backend = to.volume().map_or_else(|| "".into(), |volume| volume.backend.clone());
                 let refusal = || Refusal { candidate: backend, why: words::over(&name, limit, wanted) };
                 Err(words::quota(&name, limit, wanted).unwrap_or_else(|| Why::NoBackend { refusals: vec![refusal()] }))
             }

@@ -8,7 +8,7 @@ use crate::plan::Why;
 pub(crate) fn amount(account: &str, amount: u64) -> String {
     let what = account.rsplit('/').next().unwrap_or(account);
     match what {
-        "hosts" | "vcpus" => amount.to_string(),
+        "hosts" | "vcpus" | "volumes" | "snapshots" | "backups" | "addresses" => amount.to_string(),
         "cost" => format!("{}/month", Money(i64::try_from(amount).unwrap_or(i64::MAX)).per_month()),
         _ => Bytes(amount).to_string(),
     }

@@ -30,7 +30,7 @@ pub(crate) struct Row<'a> {
 pub(crate) enum Sight<'a> {
     /// Its provider was not asked, or did not answer.
     Unseen,
-    /// Its provider cannot tell: it only adopts hosts.
+    /// Its provider cannot tell: it only adopts hosts, or does not list networks of others.
     Untold,
     /// Its provider answered and has it not.
     Gone,
@@ -83,7 +83,11 @@ impl<'a> World<'a> {
         for row in &input.recorded {
             let creates = input.capabilities.get(&row.provider).is_none_or(|c| c.creates);
             let now = moves.apply(row, &input.desired).map_or(Cow::Borrowed(row), Cow::Owned);
-            let sight = if creates { sightings.of(row) } else { Sight::Untold };
+            let sight = match sightings.of(row) {
+                _ if !creates => Sight::Untold,
+                Sight::Gone if used_as_it_is(input, row) => Sight::Untold,
+                sight => sight,
+            };
             rows.push(Row { now, was: Some(row), sight });
         }
         add_strays(&mut rows, sightings.strays(input));
@@ -106,6 +110,14 @@ impl<'a> World<'a> {
     pub(crate) fn same_host(&self, seen: &Address, wanted: &Address) -> bool {
         seen == wanted || self.aliases.get(seen) == Some(wanted)
     }
+}
+
+/// Whether a network of others that we use is still there, though it is not listed among the objects of the account.
+fn used_as_it_is(input: &PlanInput, row: &Recorded) -> bool {
+    let networks = input.markets.get(&row.provider).map_or(&[][..], |market| &market.networks);
+    row.adopted
+        && row.spec.kind() == Kind::Network
+        && (networks.is_empty() || networks.iter().any(|network| Some(&network.id) == row.id.as_ref()))
 }
 
 /// A stray of a generation that is recorded with another id is a double of it. It is filed under generation 0, which no

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pool_inventory::{
     Address, Bytes, Money, Name, Percent, Text,
     desired::*,
-    market::{Drift, HostSeen},
+    market::{Change, Drift, Feature, HostSeen, NetworkOffer},
     object::{Endpoint, Spec, Status},
 };
 use pool_planner::{Plan, Scope, check, input::Brake, plan};
@@ -86,15 +86,26 @@ fn happen(world: &mut World, words: &[&str]) {
                 match key {
                     "on" => decl.on = value.split(',').map(name).collect(),
                     "cidr" => decl.cidr = Some(value.parse().unwrap()),
+                    "existing" => (decl.cidr, decl.existing) = (None, Some(value.into())),
+                    "router" => decl.router = Some(value.into()),
+                    "dns" => decl.dns = value.split(',').map(|address| address.parse().unwrap()).collect(),
+                    "ingress" => drop(decl.ingress.insert(rule(value).0, rule(value).1)),
+                    "egress" => drop(decl.egress.insert(rule(value).0, rule(value).1)),
                     _ => panic!("unknown option {key}"),
                 }
             }
             world.desired.networks.insert(name(words[1]), decl);
         }
         "tenant" => {
-            let mut quota = QuotaSpec::default();
-            options.iter().for_each(|option| set_quota(&mut quota, *option));
-            world.desired.tenants.insert(name(words[1]), TenantSpec { quota, ..TenantSpec::default() });
+            let (mut quota, mut isolation) = (QuotaSpec::default(), Isolation::None);
+            for option in options {
+                match option {
+                    ("isolation", "network") => isolation = Isolation::Network,
+                    ("isolation", _) => isolation = Isolation::DedicatedHosts,
+                    option => set_quota(&mut quota, option),
+                }
+            }
+            world.desired.tenants.insert(name(words[1]), TenantSpec { quota, isolation });
         }
         "pool" => pool(world, words[1], &options),
         "drop" => drop_declared(world, words[1]),
@@ -115,8 +126,49 @@ fn happen(world: &mut World, words: &[&str]) {
                 .map(|(what, limit)| (what, pool_inventory::market::Limit { limit, used: 0 }));
             market.limits.extend(limits);
         }
+        "limit" => {
+            let limits = options.iter().map(|(what, limit)| {
+                let limit = if *what == "storage" { gib(limit).0 } else { limit.parse().unwrap() };
+                (Text::from(*what), pool_inventory::market::Limit { limit, used: 0 })
+            });
+            world.markets.get_mut(words[1]).unwrap().limits.extend(limits);
+        }
+        "can" => abilities(world, words[1], words[2]),
+        "in-place" => {
+            let (kind, field) = words[2].split_once('/').unwrap();
+            let kind = format!("{kind}/x").parse::<Address>().or_else(|_| format!("{kind}/x.y").parse()).unwrap().kind;
+            let changes = &mut world.capabilities.get_mut(words[1]).unwrap().changes;
+            changes.entry(kind).or_default().insert(field.into(), Change::InPlace);
+        }
+        "dedicate" => {
+            let (provider, offering) = words[1].split_once('/').unwrap();
+            let all = &mut world.markets.get_mut(provider).unwrap().offerings;
+            all.iter_mut().filter(|o| &*o.name == offering).for_each(|o| o.dedicated = Some(name(words[2])));
+        }
+        "others-network" => {
+            let (id, called) = (words[2].into(), words[3].into());
+            let offer = NetworkOffer { id, name: called, external: false, free: None };
+            world.markets.get_mut(words[1]).unwrap().networks.push(offer);
+        }
         _ => outside(world, words),
     }
+}
+
+fn abilities(world: &mut World, provider: &str, words: &str) {
+    let of = |word: &str| serde_json::from_value::<Feature>(word.into()).unwrap();
+    world.capabilities.get_mut(provider).unwrap().features.extend(words.split(',').map(of));
+}
+
+/// `NAME:PEER:PORT`
+fn rule(text: &str) -> (Name, Rule) {
+    let parts: Vec<&str> = text.split(':').collect();
+    let peer = match parts[1].split_once("network/") {
+        Some((_, network)) => Peer::Network(name(network)),
+        None if parts[1] == "any" => Peer::Any,
+        None => Peer::Range(parts[1].parse().unwrap()),
+    };
+    let port = parts[2].parse().unwrap();
+    (name(parts[0]), Rule { peer, protocol: Protocol::Tcp, ports: Some(Ports { first: port, last: port }) })
 }
 
 /// What happens to the world without us.
@@ -274,6 +326,14 @@ fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
             "image" => spec.image = Some(name(value)),
             "network" => spec.network = Some(name(value)),
             "on" => spec.place.on = value.split(',').map(|p| PlacePattern(p.into())).collect(),
+            "address" => {
+                spec.addresses = value.split(',').filter(|entry| !entry.is_empty()).map(chosen).collect();
+            }
+            "public" => spec.public = Some((*value).into()),
+            "apart" => spec.place.apart = Some(if *value == "may" { Apart::May } else { Apart::Must }),
+            "root" => spec.root = (*value != "no").then(|| name(value)),
+            "offerings" => spec.place.offerings = value.split(',').map(Text::from).collect(),
+            "disk" => spec.size.as_mut().unwrap().disk = gib(value),
             "spread" => spec.place.spread = Some(Spread::Zone),
             "cheapest" => spec.place.optimize = Optimize::Cost,
             "volume" => volume(spec, value),
@@ -291,7 +351,13 @@ fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
     }
 }
 
-/// `NAME:GIB:TIER[:delete][:protected]`
+/// `HOST:ADDRESS`
+fn chosen(entry: &str) -> (Text, std::net::IpAddr) {
+    let (host, address) = entry.split_once(':').unwrap();
+    (host.into(), address.parse().unwrap())
+}
+
+/// `NAME:GIB:TIER[:delete][:protected][:from=ADDRESS]`
 fn volume(spec: &mut PoolSpec, text: &str) {
     let parts: Vec<&str> = text.split(':').collect();
     let volume = PoolVolume {
@@ -300,7 +366,7 @@ fn volume(spec: &mut PoolSpec, text: &str) {
         mount: Some(format!("/srv/{}", parts[0]).into()),
         on_remove: if parts.contains(&"delete") { OnRemove::Delete } else { OnRemove::Keep },
         protected: parts.contains(&"protected"),
-        from: None,
+        from: parts.iter().find_map(|part| part.strip_prefix("from=")).map(|from| from.parse().unwrap()),
     };
     spec.volumes.insert(name(parts[0]), volume);
 }

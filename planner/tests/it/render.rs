@@ -107,6 +107,10 @@ fn why(why: &Why) -> String {
             format!("no backend ({})", each.join("; "))
         }
         Why::Quota { tenant, limit, allowed, wanted } => format!("quota of {tenant}: {limit} {wanted} of {allowed}"),
+        Why::Lacks { features, provider } => {
+            let words: Vec<&str> = features.iter().map(|feature| feature.describe()).collect();
+            format!("{provider} lacks {}", words.join(", "))
+        }
         Why::NeedsDeclined { address } => format!("needs {address}"),
         Why::CannotMove { fields } => {
             let fields: Vec<String> = fields.iter().map(|f| format!("{} {}→{}", f.field, f.from, f.to)).collect();

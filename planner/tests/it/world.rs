@@ -174,14 +174,23 @@ impl World {
     /// What a cloud says is used, ours and others'.
     fn count(&self, provider: &Name, market: &mut Market) {
         let (mut hosts, mut vcpus, mut memory) = (0, 0, 0);
+        let (mut storage, mut volumes, mut addresses) = (0, 0, 0);
         for object in &self.clouds[provider] {
             match &object.spec {
                 Spec::Host(host) => {
                     hosts += 1;
                     vcpus += u64::from(host.size.vcpus);
                     memory += host.size.memory.0;
+                    addresses += u64::from(host.public.is_some());
+                    if let Some(root) = &host.root {
+                        (storage, volumes) = (storage + root.size.0, volumes + 1);
+                        for backend in market.backends.iter_mut().filter(|b| b.name == root.backend) {
+                            backend.allocated.0 += root.size.0;
+                        }
+                    }
                 }
                 Spec::Volume(volume) => {
+                    (storage, volumes) = (storage + volume.size.0, volumes + 1);
                     for backend in market.backends.iter_mut().filter(|b| b.name == volume.backend) {
                         backend.allocated.0 += volume.size.0;
                     }
@@ -189,7 +198,9 @@ impl World {
                 Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
             }
         }
-        for (what, used) in [("hosts", hosts), ("vcpus", vcpus), ("memory", memory)] {
+        let compute = [("hosts", hosts), ("vcpus", vcpus), ("memory", memory)];
+        let others = [("storage", storage), ("volumes", volumes), ("addresses", addresses)];
+        for (what, used) in compute.into_iter().chain(others) {
             market.limits.entry(what.into()).and_modify(|limit| limit.used = used);
         }
     }
@@ -300,7 +311,7 @@ impl World {
         self.recorded.retain(|r| r.address != step.address || r.generation != step.generation);
         self.ids += 1;
         self.serial += 1;
-        let id: Text = format!("id-{}", self.ids).into();
+        let id = self.existing(&step.provider, spec).unwrap_or_else(|| format!("id-{}", self.ids).into());
         let token = Token::derive(&lineage(), &step.address, step.generation, 0);
         let endpoint = match spec {
             Spec::Host(host) if adopted => host.at.clone(),
@@ -344,6 +355,13 @@ impl World {
             price: record.price,
             serial: self.serial,
         });
+    }
+
+    /// The id of a network of others that is used.
+    fn existing(&self, provider: &Name, spec: &Spec) -> Option<Text> {
+        let called = spec.network()?.existing.as_ref()?;
+        let fits = |network: &&NetworkOffer| network.id == *called || network.name == *called;
+        Some(self.markets[provider].networks.iter().find(fits).expect("it is there").id.clone())
     }
 
     fn delete(&mut self, step: &Step) {

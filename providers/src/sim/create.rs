@@ -77,6 +77,9 @@ impl Cloud<'_> {
         let price = match spec {
             Spec::Host(host) => self.admit_host(request, host)?,
             Spec::Volume(volume) => self.admit_volume(volume)?,
+            Spec::Network(network) if network.existing.is_some() => {
+                return Err(invalid("existing", "this cloud has no networks but those that it makes"));
+            }
             Spec::Network(_) => 0,
             Spec::Snapshot(_) | Spec::Backup(_) => return Err(invalid("kind", "this cloud cannot do that yet")),
         };

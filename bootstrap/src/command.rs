@@ -21,6 +21,8 @@ pub struct Command {
     pub recheck: bool,
     /// Whether a host on which nothing was done is so already: nothing of the kind may be there.
     pub bare: bool,
+    /// Whether what comes after may lie on it: all that must be looked at again once it was made so.
+    pub ground: bool,
 }
 
 /// How an item is made so.

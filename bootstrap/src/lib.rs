@@ -31,8 +31,8 @@ pub mod ssh;
 pub use error::{BootstrapError, Refusal};
 pub use facts::Facts;
 pub use link::Link;
-pub use rendered::{RenderError, Rendered, render};
-pub use runner::{ItemEvent, Outcome, Report, apply, observe};
+pub use rendered::{Mount, RenderError, Rendered, render};
+pub use runner::{ItemEvent, Outcome, Report, apply, observe, release};
 
 /// A number that nobody outside guesses; for markers and names of temporary files, not for secrets.
 pub(crate) fn nonce() -> u64 {

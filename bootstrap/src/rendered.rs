@@ -1,9 +1,12 @@
 //! What is asked for on one host, with all contents in full.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
 
 use pool_inventory::{
-    FileMode, Name, Text,
+    Bytes, FileMode, Name, Text,
     desired::{BootstrapSpec, DirectorySpec, FileSource, ScriptSpec, ServiceSpec, TemplateSource, UserSpec},
 };
 use russh::keys::HashAlg;
@@ -11,6 +14,8 @@ use russh::keys::HashAlg;
 /// A [`BootstrapSpec`] for one host: templates are rendered, everything is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rendered {
+    /// Volumes that the host mounts itself, by mount point.
+    pub mounts: BTreeMap<Text, Mount>,
     /// See [`BootstrapSpec::packages`].
     pub packages: BTreeSet<Text>,
     /// See [`BootstrapSpec::users`].
@@ -25,6 +30,35 @@ pub struct Rendered {
     pub services: BTreeMap<Text, ServiceSpec>,
     /// See [`BootstrapSpec::scripts`].
     pub scripts: BTreeMap<Name, ScriptSpec>,
+}
+
+/// A volume that is attached to a host and mounted by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The provider's id of it; its first 20 characters, or all of it, are in the name of its device.
+    pub id: Text,
+    /// What the volume is called; the beginning of it becomes the label of the filesystem.
+    pub name: Text,
+    /// How large the device is at least.
+    pub size: Bytes,
+    /// Where the names of devices are: [`DEVICES`].
+    pub devices: Text,
+}
+
+/// Where udev puts names of devices that hold their serial numbers.
+pub const DEVICES: &str = "/dev/disk/by-id";
+
+/// Shortest id of a volume that is looked for: a shorter one might stand in the name of any device.
+const SHORTEST: usize = 8;
+
+/// Longest label of an ext4 filesystem, in bytes.
+const LABEL: usize = 16;
+
+impl Mount {
+    /// The label of a filesystem that is made on it.
+    pub fn label(&self) -> &str {
+        &self.name[..self.name.floor_char_boundary(LABEL)]
+    }
 }
 
 /// A file with its content.
@@ -85,6 +119,7 @@ pub fn render<E: std::error::Error + 'static>(
         files.insert(path.clone(), RenderedFile { content, mode: file.mode, owner, group });
     }
     let rendered = Rendered {
+        mounts: BTreeMap::new(),
         packages: spec.packages.clone(),
         users: spec.users.clone(),
         directories: spec.directories.clone(),
@@ -93,10 +128,7 @@ pub fn render<E: std::error::Error + 'static>(
         services: spec.services.clone(),
         scripts: spec.scripts.clone(),
     };
-    match rendered.problem() {
-        Some((item, why)) => Err(RenderError::Invalid { item: item.into(), why }),
-        None => Ok(rendered),
-    }
+    rendered.checked()
 }
 
 /// SHA-256 in hex.
@@ -105,12 +137,28 @@ pub(crate) fn sha256(content: &str) -> String {
 }
 
 impl Rendered {
+    /// The same with volumes that the host mounts itself.
+    pub fn with_mounts(self, mounts: BTreeMap<Text, Mount>) -> Result<Rendered, RenderError<Infallible>> {
+        Rendered { mounts, ..self }.checked()
+    }
+
+    fn checked<E: std::error::Error + 'static>(self) -> Result<Rendered, RenderError<E>> {
+        match self.problem() {
+            Some((item, why)) => Err(RenderError::Invalid { item: item.into(), why }),
+            None => Ok(self),
+        }
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
 
     fn problem(&self) -> Option<(String, &'static str)> {
+        let mounts = self.mounts.iter().filter_map(|(path, mount)| {
+            let why = bad_path(path).or_else(|| bad_mount(path, mount))?;
+            Some((format!("mount {path}"), why))
+        });
         let packages = self
             .packages
             .iter()
@@ -139,7 +187,7 @@ impl Rendered {
             .filter(|s| !is_unit(s))
             .map(|s| (format!("service {s}"), "not the name of a systemd unit"));
         let scripts = self.scripts.iter().filter_map(|(name, s)| Some((format!("script {name}"), bad_script(s)?)));
-        let mut all = packages.chain(users).chain(directories).chain(files).chain(both).chain(sysctl);
+        let mut all = mounts.chain(packages).chain(users).chain(directories).chain(files).chain(both).chain(sysctl);
         all.next().or_else(|| services.chain(scripts).next())
     }
 }
@@ -162,6 +210,17 @@ fn bad_path(path: &str) -> Option<&'static str> {
         Some("longer than a path may be")
     } else if path.ends_with('/') || path.split('/').skip(1).any(|p| matches!(p, "" | "." | "..")) {
         Some("has an empty part, `.` or `..`")
+    } else {
+        None
+    }
+}
+
+fn bad_mount(path: &str, mount: &Mount) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    if path.contains(char::is_control) {
+        Some("its mount point holds a control character")
+    } else if mount.id.len() < SHORTEST || !mount.id.chars().all(plain) {
+        Some("the id of its volume cannot be in the name of a device")
     } else {
         None
     }

@@ -35,7 +35,7 @@ impl Want {
     /// address.
     pub fn digest(&self, host: &str, endpoint: &Endpoint) -> Option<Text> {
         let pool = PoolDigest::new(&self.spec, &self.variables, &self.labels, &self.tenant, &self.hosts)?;
-        Some(pool.host(host, endpoint))
+        Some(pool.host(host, endpoint, &[]))
     }
 
     /// The spec with all templates rendered for one host.

@@ -3,17 +3,17 @@
 //! The digest covers everything that the rendered result depends on, and no more, so that a changed variable changes only
 //! the hosts whose templates mention it: the pool's spec with the text of its templates; of the variables those that a
 //! template mentions; name, address and labels of each host that a template can see; and the host itself where a template
-//! mentions `self`. Computing it needs no rendering: O(size of the spec) once per pool, O(hosts mentioned) once per pool,
+//! mentions `self`; and the volumes that the host mounts itself. Computing it needs no rendering: O(size of the spec) once per pool, O(hosts mentioned) once per pool,
 //! O(1) per host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::{
     desired::{BootstrapSpec, FileSource, Scalar},
     names::{Name, Text, hex},
-    object::{Endpoint, KnownHost},
+    object::{Endpoint, HostMount, KnownHost},
 };
 
 /// The part of the digest that all hosts of a pool share.
@@ -45,10 +45,14 @@ impl PoolDigest {
         Some(Self { shared: *blake3::hash(&json(&(spec, variables, own, seen))).as_bytes(), mentions_self })
     }
 
-    /// The digest for one host of the pool.
-    pub fn host(&self, name: &str, endpoint: &Endpoint) -> Text {
+    /// The digest for one host of the pool; `mounts` are the volumes that it mounts itself.
+    pub fn host(&self, name: &str, endpoint: &Endpoint, mounts: &[HostMount]) -> Text {
         let me = self.mentions_self.then_some((name, &endpoint.host));
-        let text = json(&(hex(&self.shared), me));
+        let mut text = json(&(hex(&self.shared), me));
+        if !mounts.is_empty() {
+            let mounts: BTreeSet<_> = mounts.iter().map(|mount| (&mount.path, &mount.id, mount.size)).collect();
+            text.extend(json(&mounts));
+        }
         blake3::hash(&text).to_hex()[..32].into()
     }
 }
@@ -105,7 +109,7 @@ mod tests {
         let tenant = Name::new("t").expect("a name");
         let pool = PoolDigest::new(&spec(template), &variables, &labels, &tenant, &BTreeMap::new());
         let endpoint = Endpoint { host: address.into(), port: 22, host_keys: Vec::new() };
-        pool.expect("all hosts are known").host("web-0", &endpoint)
+        pool.expect("all hosts are known").host("web-0", &endpoint, &[])
     }
 
     #[test]
@@ -116,6 +120,32 @@ mod tests {
         let me = |label, address| digest("{{ self.labels.team }}", &[], label, address);
         assert_ne!(me("x", "10.0.0.1"), me("y", "10.0.0.1"));
         assert_ne!(me("x", "10.0.0.1"), me("x", "10.0.0.2"));
+    }
+
+    #[test]
+    fn a_mounted_volume_counts_with_its_place_its_id_and_its_size() {
+        let tenant = Name::new("t").expect("a name");
+        let pool = PoolDigest::new(&BootstrapSpec::default(), &[].into(), &[].into(), &tenant, &[].into());
+        let endpoint = Endpoint { host: "h".into(), port: 22, host_keys: Vec::new() };
+        let digest = |mounts: &[HostMount]| pool.as_ref().expect("no host is mentioned").host("h", &endpoint, mounts);
+        let volume = crate::Address::volume("h", &tenant);
+        let mount = |path: &str, id: &str, size| HostMount {
+            path: path.into(),
+            id: id.into(),
+            volume: volume.clone(),
+            size: crate::Bytes(size),
+        };
+        let (a, b) = (mount("/a", "1", 1), mount("/b", "2", 1));
+        let all = [
+            digest(&[]),
+            digest(std::slice::from_ref(&a)),
+            digest(&[a.clone(), b.clone()]),
+            digest(&[mount("/a", "2", 1)]),
+            digest(&[mount("/c", "1", 1)]),
+            digest(&[mount("/a", "1", 2)]),
+        ];
+        assert_eq!(BTreeSet::from_iter(all.iter()).len(), all.len());
+        assert_eq!(digest(&[a.clone(), b.clone()]), digest(&[b, a]), "their order is nobody's wish");
     }
 
     #[test]

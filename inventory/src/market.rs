@@ -154,6 +154,8 @@ pub enum Feature {
     Owners,
     /// Volumes whose size is enforced.
     EnforcedSize,
+    /// Mounting volumes: the provider does it. Elsewhere volumes are attached as block devices, and the host mounts them.
+    Mounts,
     /// Networks.
     Networks,
     /// Networks that exist already.
@@ -192,6 +194,7 @@ impl Feature {
             Feature::Sysctl => "kernel settings",
             Feature::Owners => "files of other owners",
             Feature::EnforcedSize => "volumes with an enforced size",
+            Feature::Mounts => "mounting volumes",
             Feature::Networks => "networks",
             Feature::ExistingNetworks => "networks that exist",
             Feature::Rules => "rules of networks",

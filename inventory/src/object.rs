@@ -484,6 +484,28 @@ pub struct Recorded {
     pub serial: u64,
 }
 
+/// A volume that its host mounts itself, because the provider only attaches it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostMount {
+    /// Absolute path of the mount point.
+    pub path: Text,
+    /// The provider's id of the volume, which the name of its device holds.
+    pub id: Text,
+    /// The volume, for people.
+    pub volume: Address,
+    /// Size of the volume.
+    pub size: Bytes,
+}
+
+impl HostMount {
+    /// What the record of a volume makes its host mount; none: it is not attached, or not to be mounted.
+    pub fn of(volume: &Recorded) -> Option<HostMount> {
+        let spec = volume.spec.volume()?;
+        let path = spec.attached.as_ref()?.mount.clone()?;
+        Some(HostMount { path, id: volume.id.clone()?, volume: volume.address.clone(), size: spec.size })
+    }
+}
+
 /// A host as templates see it in `hosts.POOL`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownHost {

@@ -21,6 +21,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
             show: None,
             recheck: false,
             bare: false,
+            ground: false,
         }
     };
     Ok(want.directories.iter().map(command).collect())

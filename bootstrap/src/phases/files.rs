@@ -29,5 +29,6 @@ pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Comman
         show: public.then(|| file.content.clone()),
         recheck: false,
         bare: false,
+        ground: false,
     }
 }

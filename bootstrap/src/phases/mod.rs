@@ -2,6 +2,7 @@
 
 mod directories;
 mod files;
+mod mounts;
 mod packages;
 mod scripts;
 mod services;
@@ -17,6 +18,7 @@ pub type Phase = fn(&Facts, &Rendered) -> Result<Vec<Command>, Refusal>;
 
 /// The phases in their order.
 pub const PHASES: &[(&str, Phase)] = &[
+    ("mounts", mounts::commands),
     ("packages", packages::commands),
     ("users", users::commands),
     ("directories", directories::commands),
@@ -38,6 +40,8 @@ pub fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Vec<Refu
     }
     if refusals.is_empty() { Ok(all) } else { Err(refusals) }
 }
+
+pub(crate) use mounts::release;
 
 /// Limit of items that change a few files.
 const SHORT: Duration = Duration::from_secs(60);

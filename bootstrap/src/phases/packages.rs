@@ -26,6 +26,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         show: None,
         recheck: false,
         bare: false,
+        ground: false,
     };
     Ok(want.packages.iter().map(command).collect())
 }

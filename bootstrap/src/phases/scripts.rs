@@ -35,6 +35,7 @@ fn command(name: &Name, script: &ScriptSpec) -> Command {
         show: None,
         recheck: true,
         bare: false,
+        ground: false,
     }
 }
 

@@ -34,5 +34,6 @@ fn command(name: &Text, service: ServiceSpec) -> Command {
         show: None,
         recheck: false,
         bare: false,
+        ground: false,
     }
 }

@@ -40,6 +40,7 @@ fn setting(key: &str, value: &str) -> Command {
         show: None,
         recheck: false,
         bare: false,
+        ground: false,
     }
 }
 

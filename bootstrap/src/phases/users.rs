@@ -30,6 +30,7 @@ fn account(name: &Name, user: &UserSpec) -> Command {
         show: None,
         recheck: false,
         bare: false,
+        ground: false,
     }
 }
 
@@ -47,6 +48,7 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
         show: None,
         recheck: false,
         bare,
+        ground: false,
     }
 }
 
@@ -60,5 +62,6 @@ fn sudo(name: &Name, user: &UserSpec) -> Command {
         show: None,
         recheck: false,
         bare: !user.sudo,
+        ground: false,
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     facts::Facts,
     link::Link,
     phases,
-    rendered::Rendered,
+    rendered::{Mount, Rendered},
 };
 
 /// What a host looks like.
@@ -97,28 +97,68 @@ pub async fn apply(
     on: &mut (dyn FnMut(ItemEvent) + Send),
 ) -> Result<Outcome, BootstrapError> {
     let facts = facts::facts(link).await?;
-    let (commands, findings) = look(link, &facts, want).await?;
+    let mut grounds = Vec::new();
+    let (mut commands, mut todo) = due(link, &facts, want, on).await?;
+    let ground: Vec<&Command> = todo.iter().map(|at| &commands[*at]).filter(|command| command.ground).collect();
+    if !ground.is_empty() {
+        grounds = change(link, &facts, &ground, cancel, on).await?.changed;
+        // What was looked at before may lie below it, out of sight.
+        (commands, todo) = due(link, &facts, want, on).await?;
+    }
+    let unchanged = (commands.len() - todo.len()).saturating_sub(grounds.len());
+    if todo.is_empty() {
+        return Ok(Outcome { facts, changed: grounds, unchanged });
+    }
+    let todo: Vec<&Command> = todo.iter().map(|at| &commands[*at]).collect();
+    let done = change(link, &facts, &todo, cancel, on).await?;
+    Ok(Outcome { facts, changed: [grounds, done.changed].concat(), unchanged: unchanged + done.same })
+}
+
+/// Takes a volume off a host, so that it can be detached: unmounted, and gone from its table of filesystems. A volume that
+/// is not there any more is no error. `going`: the host goes as well, and what still uses the volume is no obstacle.
+pub async fn release(link: &mut dyn Link, path: &Text, mount: &Mount, going: bool) -> Result<(), BootstrapError> {
+    let facts = facts::facts(link).await?;
+    let command = phases::release(path, mount, going);
+    // It is one short item: who asks to stop waits for its end.
+    act::act(link, &facts, &[&command], &CancellationToken::new(), &mut |_| ()).await?;
+    Ok(())
+}
+
+/// All items, and the indices of those that must be done; refuses what cannot be done before anything is.
+async fn due(
+    link: &mut dyn Link,
+    facts: &Facts,
+    want: &Rendered,
+    on: &mut (dyn FnMut(ItemEvent) + Send),
+) -> Result<(Vec<Command>, Vec<usize>), BootstrapError> {
+    let (commands, findings) = look(link, facts, want).await?;
     let refusals: Vec<Refusal> =
-        commands.iter().zip(&findings).filter_map(|(command, finding)| finding.refusal(command, &facts)).collect();
+        commands.iter().zip(&findings).filter_map(|(command, finding)| finding.refusal(command, facts)).collect();
     if !refusals.is_empty() {
         return Err(BootstrapError::Refused { at: link.at(), refusals });
     }
-    let mut todo: Vec<&Command> = Vec::new();
-    for (command, finding) in commands.iter().zip(&findings) {
+    let mut todo: Vec<usize> = Vec::new();
+    for (at, (command, finding)) in commands.iter().zip(&findings).enumerate() {
         if !finding.holds() || (command.recheck && !todo.is_empty()) {
-            todo.push(command);
+            todo.push(at);
         }
     }
     let unchanged = commands.len() - todo.len();
-    on(ItemEvent::Probed { todo: todo.iter().map(|c| c.item.clone()).collect(), unchanged });
-    if todo.is_empty() {
-        return Ok(Outcome { facts, changed: Vec::new(), unchanged });
-    }
+    on(ItemEvent::Probed { todo: todo.iter().map(|at| commands[*at].item.clone()).collect(), unchanged });
+    Ok((commands, todo))
+}
+
+async fn change(
+    link: &mut dyn Link,
+    facts: &Facts,
+    todo: &[&Command],
+    cancel: &CancellationToken,
+    on: &mut (dyn FnMut(ItemEvent) + Send),
+) -> Result<act::Done, BootstrapError> {
     if cancel.is_cancelled() {
         return Err(BootstrapError::Cancelled { at: link.at(), changed: Vec::new() });
     }
-    let done = act::act(link, &facts, &todo, cancel, on).await?;
-    Ok(Outcome { facts, changed: done.changed, unchanged: unchanged + done.same })
+    act::act(link, facts, todo, cancel, on).await
 }
 
 async fn look(

@@ -17,6 +17,8 @@ pub const COMMON: &str = include_str!("common.sh");
 pub const FACTS: &str = include_str!("facts.sh");
 /// Functions that probes call.
 pub const PROBE_HEAD: &str = include_str!("probe.sh");
+/// Functions for volumes that both call.
+pub const MOUNTS: &str = include_str!("mounts.sh");
 /// Functions that acts call.
 pub const ACT_HEAD: &str = include_str!("act.sh");
 
@@ -58,6 +60,7 @@ impl Say<'_> {
             }
             Say::ProbeHead => {
                 out.extend_from_slice(COMMON.as_bytes());
+                out.extend_from_slice(MOUNTS.as_bytes());
                 out.extend_from_slice(PROBE_HEAD.as_bytes());
             }
             Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
@@ -76,6 +79,7 @@ fn line(out: &mut Vec<u8>, text: &str) {
 
 fn act_head(out: &mut Vec<u8>, mark: u64) {
     out.extend_from_slice(COMMON.as_bytes());
+    out.extend_from_slice(MOUNTS.as_bytes());
     out.extend_from_slice(ACT_HEAD.as_bytes());
     line(out, &format!("{{ mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }}"));
     line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");

@@ -131,3 +131,31 @@ probe_script() {
   lim 60 "$@" >/dev/null 2>&1 && { ok; return; }
   case $? in 124|137) differs 'its check did not end within 60 s';; *) missing;; esac
 }
+# probe_mount PATH ID SIZE FOLDER
+probe_mount() {
+  if [ -h "$1" ]; then differs 'is a symbolic link'; denied 'mount it at the directory that the link points to' disk; return; fi
+  if [ -e "$1" ] && [ ! -d "$1" ]; then differs 'is not a directory'; denied 'a volume is mounted at a directory' disk; return; fi
+  if ! volume_device "$4" "$2"; then
+    # It may still be on its way.
+    differs "$why"; [ -z "$several" ] || denied "$why" disk; denied 'only root can mount'; return
+  fi
+  if ! mounted_at "$1" "$dev"; then
+    if [ -n "$there" ]; then differs "$there is mounted there, not $dev"; denied "$there is mounted there, not $dev" disk; return; fi
+    differs 'is not mounted'; denied 'only root can mount'
+    if [ "$uid" = 0 ]; then
+      volume_fits "$dev" "$2" || denied "$why" disk
+      ! fstab_rival "$1" || denied "/etc/fstab has another entry for it: $rival" disk
+    fi
+    return
+  fi
+  # The rest is seen by root alone, and changed by root alone.
+  [ "$uid" = 0 ] || { ok; return; }
+  why=
+  volume_content "$dev"
+  fstab_entry "$1" "$2"
+  grep -qxF -- "$entry" /etc/fstab || why='has no entry in /etc/fstab'
+  [ "$(blockdev --getsize64 "$dev")" -ge "$3" ] || why="${why:+$why; }its device is smaller than $3 bytes"
+  filesystem_fills "$dev" "$1" || why="${why:+$why; }its filesystem is smaller than its device"
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"
+}

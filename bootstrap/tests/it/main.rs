@@ -7,5 +7,6 @@ mod bed;
 mod connect;
 mod drift;
 mod hostile;
+mod mounts;
 mod root;
 mod sim;

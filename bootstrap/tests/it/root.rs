@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A bed in namespaces of its own, or none where that is impossible.
-fn machine() -> Option<Bed> {
+pub fn machine() -> Option<Bed> {
     let namespaces = ["--mount", "--ipc", "mount", "-t", "tmpfs", "tmpfs", "/mnt"];
     let can = Command::new("unshare").args(namespaces).status().is_ok_and(|status| status.success());
     if &*user() != "root" || !can {
@@ -30,11 +30,11 @@ fn machine() -> Option<Bed> {
 }
 
 /// A file as the machine sees it.
-fn inside(bed: &Bed, path: &str) -> PathBuf {
+pub fn inside(bed: &Bed, path: &str) -> PathBuf {
     Path::new("/proc").join(bed.pid().to_string()).join("root").join(&path[1..])
 }
 
-fn read(bed: &Bed, path: &str) -> String {
+pub fn read(bed: &Bed, path: &str) -> String {
     std::fs::read_to_string(inside(bed, path)).unwrap()
 }
 

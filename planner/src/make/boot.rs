@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let probed = self.probed(&address);
-        let digest = state.endpoint.as_ref().and_then(|at| Some(shared.digest.as_ref()?.host(&address.name, at)));
+        let digest = state.endpoint.as_ref().and_then(|at| Some(shared.digest.as_ref()?.host(&address.name, at, &[])));
         let mount = state.mounts.first().map(|(_, volume)| volume.clone());
         let reason = if state.renewed {
             Reason::FollowsFrom { address: address.clone() }

@@ -414,7 +414,7 @@ impl World {
         }
         let shared = PoolDigest::new(&spec.spec, &spec.variables, &spec.labels, &spec.tenant, &hosts).unwrap();
         let endpoint = self.row(&step.address, step.generation).unwrap().endpoint.clone().unwrap();
-        let actual = shared.host(&step.address.name, &endpoint);
+        let actual = shared.host(&step.address.name, &endpoint, &[]);
         if let Some(digest) = digest {
             assert_eq!(*digest, actual, "{}", step.address);
         }
@@ -468,7 +468,15 @@ pub fn capabilities(creates: bool) -> Capabilities {
     let network = fields(&[("tags.*", Change::InPlace)]);
     Capabilities {
         changes: BTreeMap::from([(Kind::Host, host), (Kind::Volume, volume), (Kind::Network, network)]),
-        features: [Feature::Packages, Feature::Users, Feature::Services, Feature::Networks, Feature::Owners].into(),
+        features: [
+            Feature::Packages,
+            Feature::Users,
+            Feature::Services,
+            Feature::Networks,
+            Feature::Owners,
+            Feature::Mounts,
+        ]
+        .into(),
         creates,
         batch: 10,
         visibility_delay: TimeSpan(0),

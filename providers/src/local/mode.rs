@@ -33,9 +33,10 @@ impl Mode {
     /// What machines of this mode can be asked for.
     pub(super) fn features(self) -> BTreeSet<Feature> {
         match self {
-            Mode::Rootless => BTreeSet::new(),
+            Mode::Rootless => BTreeSet::from([Feature::Mounts]),
             Mode::Root => {
-                let mut features = BTreeSet::from([Feature::Users, Feature::Owners, Feature::EnforcedSize]);
+                let mut features =
+                    BTreeSet::from([Feature::Mounts, Feature::Users, Feature::Owners, Feature::EnforcedSize]);
                 // The image is this computer's own system.
                 if Path::new("/usr/bin/apt-get").exists() {
                     features.insert(Feature::Packages);

@@ -30,10 +30,10 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     ];
     let volume = [("tags.*", in_place), ("size", in_place), ("attached", in_place), ("on_remove", in_place)];
     let network = ["tags.*", "router", "dhcp", "dns", "ingress.*", "egress.*"].map(|field| (field, in_place));
-    use Feature::{EnforcedSize, Networks, Owners, Packages, Routers, Rules, Services, Sysctl, Users};
+    use Feature::{EnforcedSize, Mounts, Networks, Owners, Packages, Routers, Rules, Services, Sysctl, Users};
     Capabilities {
         changes: [(Kind::Host, table(&host)), (Kind::Volume, table(&volume)), (Kind::Network, table(&network))].into(),
-        features: [Packages, Users, Services, Sysctl, Owners, EnforcedSize, Networks, Rules, Routers].into(),
+        features: [Packages, Users, Services, Sysctl, Owners, EnforcedSize, Mounts, Networks, Rules, Routers].into(),
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,

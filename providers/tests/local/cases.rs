@@ -201,6 +201,7 @@ fn market(bench: &Bench) {
     for feature in [Feature::Users, Feature::Owners, Feature::EnforcedSize] {
         assert_eq!(features.contains(&feature), root, "{feature:?}");
     }
+    assert!(features.contains(&Feature::Mounts));
     for feature in [Feature::Services, Feature::Sysctl, Feature::Networks] {
         assert!(!features.contains(&feature), "{feature:?}");
     }

@@ -2,7 +2,7 @@
 # maintainer script configures or starts anything. Config samples come from *-common by dpkg -x.
 PKGS="mariadb-server rabbitmq-server memcached uwsgi-core uwsgi-plugin-python3 python3-keystone python3-nova
 python3-placement python3-glance python3-glance-store python3-neutron python3-cinder python3-openstackclient
-python3-sqlalchemy-ext python3-pymysql python3-memcache python3-openstacksdk python3-yaml qemu-utils curl openssh-server sudo e2fsprogs util-linux"
+python3-sqlalchemy-ext python3-pymysql python3-memcache python3-openstacksdk python3-yaml qemu-utils curl openssh-server sudo e2fsprogs util-linux dmidecode"
 install_packages() {
   local need="" p
   for p in $PKGS; do dpkg-query -W -f '${Status}' $p 2>/dev/null | grep -q 'ok installed' || need="$need $p"; done

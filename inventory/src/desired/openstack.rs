@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
-use crate::{names::Text, units::Money};
+use crate::{
+    names::{Name, Text},
+    units::Money,
+};
 
 /// A project of an OpenStack cloud. Credentials come from where every OpenStack client reads them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,4 +23,8 @@ pub struct OpenStackSpec {
     pub prices: BTreeMap<Text, Money>,
     /// Price per GiB and hour of storage, by volume type; a type that is not listed costs nothing.
     pub storage_prices: BTreeMap<Text, Money>,
+    /// Networks that exist there and are used as they are: what the inventory calls them → their names or ids. They
+    /// carry no mark of ours, so that nothing else tells which they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<Name, Text>,
 }

@@ -111,9 +111,9 @@ impl<'n, 's> Reader<'n, 's> {
         let protected = self.early.get("environments").and_then(|all| all.get(&environment));
         let protected = protected.is_some_and(|env| self.flag(env, "protected", false));
         let inventory = self.root.get("name").and_then(|node| self.name(node));
-        let providers = self.providers();
+        let mut providers = self.providers();
         let mut images = self.images();
-        let networks = self.networks();
+        let networks = self.networks(&mut providers);
         let tiers = self.tiers();
         let pools = self.pools(&providers, &networks, &mut images);
         Desired {

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
 
 use ipnet::IpNet;
 
-use super::{Reader, known::What};
+use super::{Reader, known::What, pools::Providers};
 use crate::{
-    desired::{Isolation, NetworkDecl, Peer, Ports, Protocol, Rule, TenantSpec},
-    names::Name,
+    desired::{Isolation, NetworkDecl, Peer, Ports, Protocol, ProviderKind, Rule, TenantSpec},
+    names::{Name, Text},
     yaml::{Entry, Node},
 };
 
@@ -15,11 +15,15 @@ use crate::{
 const ONLY_FOR_MADE: [&str; 6] = ["cidr", "router", "dhcp", "dns", "ingress", "egress"];
 
 impl<'n, 's> Reader<'n, 's> {
-    pub fn networks(&mut self) -> BTreeMap<Name, NetworkDecl> {
+    /// All networks; providers learn which of theirs are used as they are.
+    pub fn networks(&mut self, providers: &mut Providers) -> BTreeMap<Name, NetworkDecl> {
         let mut networks = BTreeMap::new();
         for entry in self.section("networks") {
             let network = self.network(entry);
             if let Ok(name) = Name::new(&entry.key) {
+                if let Some(existing) = &network.existing {
+                    tell(providers, &network.on, &name, existing);
+                }
                 networks.insert(name, network);
             }
         }
@@ -193,6 +197,15 @@ impl<'n, 's> Reader<'n, 's> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Tells providers which of their networks is used as it is.
+fn tell(providers: &mut Providers, on: &[Name], name: &Name, existing: &Text) {
+    for provider in on {
+        if let Some(ProviderKind::Openstack(cloud)) = providers.get_mut(provider).map(|provider| &mut provider.kind) {
+            cloud.networks.insert(name.clone(), existing.clone());
         }
     }
 }

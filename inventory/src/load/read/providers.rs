@@ -71,6 +71,7 @@ impl<'n, 's> Reader<'n, 's> {
             host_keys: node.get("host_keys").and_then(access::secret),
             prices: prices("prices"),
             storage_prices: prices("storage_prices"),
+            networks: BTreeMap::new(), // filled in when networks are read
         }
     }
 

@@ -116,10 +116,7 @@ impl Cloud {
 
     /// A network that exists and is used as it is.
     async fn use_network(&self, request: &Request, wanted: &str) -> Result<Progress, ProviderError> {
-        let all: Vec<Network> = self.client.all(Service::Network, &["networks"], "networks", &[]).await?;
-        let network = chosen("existing", "network", wanted, all)?;
-        let subnet = if let [subnet] = network.subnets.as_slice() { Some(subnet.clone()) } else { None };
-        let standing = Standing { id: network.id.clone(), security_group: None, subnet, own: false };
+        let (network, standing) = self.foreign(wanted).await?;
         if let Ok(name) = Name::new(&request.owner.address.name) {
             self.networks.remember(&request.owner.lineage, &name, standing);
         }
@@ -128,6 +125,15 @@ impl Cloud {
             spec.existing = Some(wanted.into());
         }
         Ok(done(observed))
+    }
+
+    /// A network that is used as it is, and where hosts stand in it.
+    async fn foreign(&self, wanted: &str) -> Result<(Network, Standing), ProviderError> {
+        let all: Vec<Network> = self.client.all(Service::Network, &["networks"], "networks", &[]).await?;
+        let network = chosen("existing", "network", wanted, all)?;
+        let subnet = if let [subnet] = network.subnets.as_slice() { Some(subnet.clone()) } else { None };
+        let standing = Standing { id: network.id.clone(), security_group: None, subnet, own: false };
+        Ok((network, standing))
     }
 
     pub(super) async fn update_network(
@@ -188,7 +194,13 @@ impl Cloud {
         }
         let _looking = self.networks.looking.lock().await;
         if self.networks.standing(lineage, name).is_none() {
-            self.learn(&self.lists().await?);
+            match self.spec.networks.get(name) {
+                Some(existing) => {
+                    let (_, standing) = self.foreign(existing).await?;
+                    self.networks.remember(lineage, name, standing);
+                }
+                None => self.learn(&self.lists().await?),
+            }
         }
         let known = self.networks.standing(lineage, name);
         known.ok_or_else(|| invalid("network", format!("network `{name}` is not there, or not whole")))

@@ -1,10 +1,6 @@
 //! One request to one service.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use pool_inventory::Text;
 use reqwest::{Method, Url};
@@ -13,9 +9,11 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::{
+    cache::Cache,
+    calls::Calls,
     catalogue::{self, Version},
     credentials::Credentials,
-    error::{self, Asked, is_id},
+    error::{self, Asked},
     exchange, http,
     identity::{Identity, Issued},
     typed,
@@ -47,10 +45,11 @@ impl Service {
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
+    cache: Cache,
     identity: Arc<Identity>,
     typed: OnceCell<openstack::Cloud>,
     places: [OnceCell<Place>; 4],
-    calls: Mutex<BTreeMap<String, u64>>,
+    calls: Arc<Calls>,
 }
 
 /// Where a service is, and how it is asked.
@@ -62,14 +61,15 @@ struct Place {
 
 impl Client {
     /// Asks nothing yet.
-    pub fn new(credentials: Credentials) -> Result<Self, ProviderError> {
+    pub fn new(credentials: Credentials, cache: Cache) -> Result<Self, ProviderError> {
         let http = http::client(&credentials)?;
         Ok(Self {
             http,
+            cache,
             identity: Arc::new(Identity::new(credentials)),
             typed: OnceCell::new(),
             places: Default::default(),
-            calls: Mutex::default(),
+            calls: Arc::default(),
         })
     }
 
@@ -115,7 +115,21 @@ impl Client {
 
     async fn connect_typed(&self) -> Result<openstack::Cloud, ProviderError> {
         let (region, interface) = (self.region().await?.to_string(), self.identity.credentials().interface.to_string());
-        typed::cloud(self.http.clone(), typed::Login { identity: self.identity.clone(), region, interface }).await
+        let (identity, calls) = (self.identity.clone(), self.calls.clone());
+        typed::cloud(self.http.clone(), typed::Login { identity, region, interface, calls }).await
+    }
+
+    /// What seldom changes.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// What the cache is of: the account and its region.
+    pub async fn account(&self) -> Result<String, ProviderError> {
+        let issued = self.token(None).await?;
+        let credentials = self.identity.credentials();
+        let region = self.region_of(&issued)?;
+        Ok(format!("{} {} {region} {}", credentials.tokens, issued.project, credentials.interface))
     }
 
     /// The project's id.
@@ -135,23 +149,12 @@ impl Client {
 
     /// Requests made so far: `compute GET servers/detail` → how many; ids in paths are shown as `{id}`.
     pub fn calls(&self) -> Vec<(String, u64)> {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.iter().map(|(what, count)| (what.clone(), *count)).collect()
-    }
-
-    fn count(&self, asked: Asked) {
-        let mut what = format!("{} {} ", asked.service, asked.method);
-        for (at, segment) in asked.path.iter().enumerate() {
-            let named = at > 0 && matches!(asked.path[at - 1], "tags" | "metadata");
-            what.push_str(if at > 0 { "/" } else { "" });
-            what.push_str(if named || is_id(segment) { "{id}" } else { segment });
-        }
-        *self.calls.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+        self.calls.all()
     }
 
     async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
         let asked = Asked { service: "identity", method: &Method::POST, path: &["auth", "tokens"] };
-        self.identity.token(&self.http, not, || self.count(asked)).await
+        self.identity.token(&self.http, not, || self.calls.count(asked)).await
     }
 
     fn region_of(&self, issued: &Issued) -> Result<Text, ProviderError> {
@@ -171,11 +174,19 @@ impl Client {
         if service.terms().micro.is_none() {
             return Ok(Place { url, version: None });
         }
-        let asked = Asked { service: service.name(), method: &Method::GET, path: &["versions"] };
+        let (account, name) = (self.account().await?, service.name());
+        if let Some(version) = self.cache.version(&account, name) {
+            return Ok(Place { url, version: Some(version) });
+        }
+        let asked = Asked { service: name, method: &Method::GET, path: &["versions"] };
         let place = Place { url: catalogue::document(&url), version: None };
         let document = self.send(service, &place, asked, &[], None).await?;
         let document = read(asked, &document)?;
-        Ok(Place { url, version: catalogue::agree(service, &document)? })
+        let version = catalogue::agree(service, &document)?;
+        if let Some(version) = version {
+            self.cache.keep_version(&account, name, version);
+        }
+        Ok(Place { url, version })
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -215,7 +226,7 @@ impl Client {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            self.count(asked);
+            self.calls.count(asked);
             let (status, headers, answer) = exchange::send(asked, request).await?;
             match status.as_u16() {
                 200..=299 => return Ok(answer),

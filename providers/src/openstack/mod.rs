@@ -7,13 +7,18 @@
 //! | `client`, `exchange`, `http` | one request: token, microversion, time limit; counts calls |
 //! | `error` | an answer that is not 2xx, or none → [`ProviderError`] |
 //! | `marks` | whose an object is, as tags, metadata and descriptions carry it |
-//! | `market` | flavors, zones, images, volume types, quotas; what seldom changes is cached with its age |
+//! | `known`, `market` | flavors, zones, images, volume types, quotas |
+//! | `cache` | what seldom changes, between runs, with its age |
+//! | `abilities` | what every OpenStack can do |
 //! | `hosts` | servers with their ports, public addresses, server groups; user data; host keys |
 //! | `networks` | networks with their subnet, router, security group and rules |
 //! | `volumes` | volumes, snapshots, backups |
 //! | `pages` | lists in pages |
 //! | `poll` | how accepted operations go on: one list call for many |
 
+mod abilities;
+mod cache;
+mod calls;
 mod catalogue;
 #[allow(dead_code, reason = "its users come one by one")]
 mod client;
@@ -24,6 +29,7 @@ mod exchange;
 mod hosts;
 mod http;
 mod identity;
+mod known;
 mod market;
 #[allow(dead_code, reason = "its users come one by one")]
 mod marks;
@@ -45,7 +51,7 @@ use pool_inventory::{
     object::{Observed, Spec},
 };
 
-use self::{client::Client, credentials::Credentials};
+use self::{cache::Cache, client::Client, credentials::Credentials};
 use crate::{Act, Operation, Page, Progress, Provider, ProviderError, Request};
 
 /// Where an account keeps what is its own on this computer.
@@ -66,6 +72,7 @@ pub struct OpenStackProvider(Arc<Cloud>);
 struct Cloud {
     name: Name,
     spec: OpenStackSpec,
+    #[allow(dead_code, reason = "its users come one by one")]
     places: Places,
     client: Client,
     networks: networks::Memory,
@@ -84,7 +91,7 @@ impl OpenStackProvider {
         places: Places,
         variables: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ProviderError> {
-        let client = Client::new(Credentials::read(&spec, variables)?)?;
+        let client = Client::new(Credentials::read(&spec, variables)?, Cache::new(places.cache.clone()))?;
         Ok(Self(Arc::new(Cloud { name, spec, places, client, networks: Default::default() })))
     }
 
@@ -128,7 +135,7 @@ impl Cloud {
 #[async_trait]
 impl Provider for OpenStackProvider {
     fn capabilities(&self) -> Capabilities {
-        market::capabilities()
+        abilities::capabilities()
     }
 
     async fn market(&self) -> Result<Market, ProviderError> {

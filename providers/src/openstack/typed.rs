@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use osauth::{AuthType, EndpointFilters, Error, ErrorKind, Session, client::AuthenticatedClient};
 use reqwest::{Client as Http, RequestBuilder, Url};
 
-use super::{catalogue, identity::Identity};
+use super::{calls::Calls, catalogue, error::Asked, identity::Identity};
 use crate::ProviderError;
 
 /// Our login as `osauth` wants one.
@@ -17,6 +17,7 @@ pub(super) struct Login {
     pub identity: Arc<Identity>,
     pub region: String,
     pub interface: String,
+    pub calls: Arc<Calls>,
 }
 
 impl fmt::Debug for Login {
@@ -31,10 +32,25 @@ pub(super) async fn cloud(http: Http, login: Login) -> Result<openstack::Cloud, 
     Ok(Session::new_with_authenticated_client(client).into())
 }
 
+impl Login {
+    /// Counts a request. Only Nova is asked this way; what is no list is its version document.
+    fn count(&self, request: &RequestBuilder) {
+        let Some(request) = request.try_clone().and_then(|request| request.build().ok()) else { return };
+        let path = request.url().path().trim_matches('/');
+        let path = if path.starts_with("flavors") { path } else { "versions" };
+        self.calls.count(Asked {
+            service: "compute",
+            method: request.method(),
+            path: &path.split('/').collect::<Vec<_>>(),
+        });
+    }
+}
+
 #[async_trait]
 impl AuthType for Login {
     async fn authenticate(&self, client: &Http, request: RequestBuilder) -> Result<RequestBuilder, Error> {
         let issued = self.identity.token(client, None, || ()).await.map_err(foreign)?;
+        self.count(&request);
         Ok(request.header("x-auth-token", issued.token.clone()))
     }
 
@@ -42,7 +58,9 @@ impl AuthType for Login {
         let issued = self.identity.token(client, None, || ()).await.map_err(foreign)?;
         let missing = || Error::new(ErrorKind::EndpointNotFound, format!("`{service}` is not asked by this program"));
         let service = catalogue::service(service).ok_or_else(missing)?;
-        catalogue::endpoint(&issued.catalogue, service, &self.region, &self.interface).map_err(foreign)
+        let url = catalogue::endpoint(&issued.catalogue, service, &self.region, &self.interface).map_err(foreign)?;
+        // It is asked for its versions, and may answer with a redirect where the slash is missing.
+        Ok(catalogue::document(&url))
     }
 
     async fn refresh(&self, client: &Http) -> Result<(), Error> {

@@ -4,3 +4,5 @@
 
 mod client;
 mod cloud;
+mod credentials;
+mod market;

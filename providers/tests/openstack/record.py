@@ -121,7 +121,8 @@ def login(demo):
 def lists(demo):
     project = demo.project
     for name, service, path in [
-        ("compute/flavors", "compute", "flavors/detail?limit=1000"),
+        ("compute/flavors", "compute", "flavors/detail?limit=50"),
+        ("compute/flavors-end", "compute", "flavors/detail?limit=50&marker=bm1"),
         ("compute/zones", "compute", "os-availability-zone"),
         ("compute/limits", "compute", "limits"),
         ("image/images", "image", "images?status=active&sort=created_at:desc&limit=1000"),

@@ -21,7 +21,7 @@ struct Example {
     next: &'static str,
 }
 
-const EXAMPLES: [Example; 3] = [
+const EXAMPLES: [Example; 4] = [
     Example {
         name: "quickstart",
         files: &[
@@ -43,12 +43,20 @@ const EXAMPLES: [Example; 3] = [
         files: &[("pool.yaml", include_str!("../../examples/simulated-cloud/pool.yaml"))],
         next: "pool plan",
     },
+    Example {
+        name: "openstack",
+        files: &[
+            ("pool.yaml", include_str!("../../examples/openstack/pool.yaml")),
+            ("templates/motd.tera", include_str!("../../examples/openstack/templates/motd.tera")),
+        ],
+        next: "edit the names of your cloud in pool.yaml, then: pool check",
+    },
 ];
 
 const IGNORED: &str = ".pool/";
 
 /// Names of the examples, the first is what `pool init` writes.
-pub fn names() -> [&'static str; 3] {
+pub fn names() -> [&'static str; 4] {
     EXAMPLES.each_ref().map(|example| example.name)
 }
 

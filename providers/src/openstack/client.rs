@@ -152,7 +152,8 @@ impl Client {
         self.calls.all()
     }
 
-    async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
+    /// A token that can be used now, other than `not`.
+    pub async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
         let asked = Asked { service: "identity", method: &Method::POST, path: &["auth", "tokens"] };
         self.identity.token(&self.http, not, || self.calls.count(asked)).await
     }

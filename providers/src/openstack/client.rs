@@ -114,9 +114,9 @@ impl Client {
     }
 
     async fn connect_typed(&self) -> Result<openstack::Cloud, ProviderError> {
-        let (region, interface) = (self.region().await?.to_string(), self.identity.credentials().interface.to_string());
+        let region = self.region().await?;
         let (identity, calls) = (self.identity.clone(), self.calls.clone());
-        typed::cloud(self.http.clone(), typed::Login { identity, region, interface, calls }).await
+        typed::cloud(self.http.clone(), typed::Login { identity, region, calls }).await
     }
 
     /// What seldom changes.
@@ -171,7 +171,7 @@ impl Client {
     async fn find(&self, service: Service) -> Result<Place, ProviderError> {
         let issued = self.token(None).await?;
         let region = self.region_of(&issued)?;
-        let url = catalogue::endpoint(&issued.catalogue, service, &region, &self.identity.credentials().interface)?;
+        let url = catalogue::endpoint(&issued.catalogue, service, &region, self.identity.credentials())?;
         if service.terms().micro.is_none() {
             return Ok(Place { url, version: None });
         }

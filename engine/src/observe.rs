@@ -1,15 +1,15 @@
 //! Observing: whole lists per provider and kind, page by page, all providers at once; never one call per object.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use pool_inventory::{
-    Kind, Name, Text,
+    Kind, Name, Text, Token,
     market::{Feature, Market},
-    object::Observed,
+    object::{Observed, Recorded},
 };
 use pool_providers::{Page, Provider, ProviderError};
 
@@ -72,6 +72,33 @@ async fn one(provider: &dyn Provider, recorded: &HashSet<Text>) -> Result<Provid
     Ok(ProviderView { objects, market, calls })
 }
 
+/// What lists do not tell is as it was recorded.
+pub fn fill<'a>(
+    objects: &mut [Observed],
+    unseen: &BTreeMap<Kind, BTreeSet<Text>>,
+    recorded: impl Iterator<Item = &'a Recorded>,
+) {
+    if unseen.is_empty() {
+        return;
+    }
+    let mut by_id: HashMap<(Kind, &Text), &Recorded> = HashMap::new();
+    let mut by_token: HashMap<&Token, &Recorded> = HashMap::new();
+    for row in recorded {
+        match &row.id {
+            Some(id) => drop(by_id.insert((row.address.kind, id), row)),
+            None => drop(by_token.insert(&row.token, row)),
+        }
+    }
+    for object in objects {
+        let kind = object.spec.kind();
+        let Some(fields) = unseen.get(&kind) else { continue };
+        let of_token = || by_token.get(&object.owner.as_ref()?.token).copied();
+        if let Some(row) = by_id.get(&(kind, &object.id)).copied().or_else(of_token) {
+            object.spec.fill(fields, &row.spec);
+        }
+    }
+}
+
 fn holds_all(objects: &[Observed], recorded: &HashSet<Text>) -> bool {
     let listed: HashSet<&Text> = objects.iter().map(|object| &object.id).collect();
     recorded.iter().all(|id| listed.contains(id))
@@ -130,4 +157,63 @@ where
         tokio::time::sleep(retry::backoff(tries, crate::random::unit(), asked)).await;
     }
     Err(ProviderError::Transient("no answer".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use pool_inventory::{
+        Address, Lineage,
+        object::{HostSpec, Owner, Spec, Status},
+    };
+
+    use super::*;
+
+    fn row(id: Option<&str>, user: &str) -> Recorded {
+        let address = Address::host("web-1");
+        Recorded {
+            token: Token(user.into()),
+            address,
+            generation: 1,
+            tenant: Name::new("default").expect("a name"),
+            pool: None,
+            provider: Name::new("cloud").expect("a name"),
+            id: id.map(Into::into),
+            attempt: 0,
+            spec: Spec::Host(HostSpec { user: user.into(), image: "old".into(), ..HostSpec::default() }),
+            endpoint: None,
+            bootstrapped: None,
+            adopted: false,
+            protected: false,
+            needs: Vec::new(),
+            price: Default::default(),
+            serial: 1,
+        }
+    }
+
+    fn seen(id: &str, token: Option<&str>) -> Observed {
+        let owner = |token: &str| Owner {
+            lineage: Lineage::from_bits([1; 16]),
+            address: Address::host("web-1"),
+            generation: 1,
+            token: Token(token.into()),
+        };
+        Observed {
+            id: id.into(),
+            name: id.into(),
+            owner: token.map(owner),
+            status: Status::Ready,
+            spec: Spec::Host(HostSpec { image: "new".into(), ..HostSpec::default() }),
+            endpoint: None,
+        }
+    }
+
+    #[test]
+    fn what_lists_do_not_tell_is_as_it_was_recorded() {
+        let mut objects = [seen("a", None), seen("b", Some("bob")), seen("c", Some("eve"))];
+        let rows = [row(Some("a"), "ann"), row(None, "bob"), row(Some("gone"), "dan")];
+        fill(&mut objects, &[(Kind::Host, ["user".into()].into())].into(), rows.iter());
+        let host = |object: &Observed| object.spec.host().cloned().expect("a host");
+        assert_eq!(objects.each_ref().map(|object| host(object).user), ["ann".into(), "bob".into(), "".into()]);
+        assert!(objects.iter().all(|object| &*host(object).image == "new"));
+    }
 }

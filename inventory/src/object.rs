@@ -3,6 +3,8 @@
 //! A [`Spec`] has no choices left. The same type is used for what was asked, what was applied and what is seen, so that
 //! a difference is a comparison, field by field, through [`Spec::changes`].
 
+mod fill;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;

@@ -9,7 +9,7 @@ use std::{
 use pool_inventory::{
     Address, Kind, Lineage, Name, Text,
     desired::ProviderKind,
-    market::{HostSeen, Seen},
+    market::{Capabilities, HostSeen, Seen},
     object::Recorded,
 };
 use pool_planner::{Plan, PlanInput, Scope};
@@ -26,7 +26,7 @@ pub const ENVELOPE_VERSION: u32 = 1;
 pub(super) struct View {
     pub(super) seen: Seen,
     pub(super) markets: BTreeMap<Name, pool_inventory::market::Market>,
-    pub(super) capabilities: BTreeMap<Name, pool_inventory::market::Capabilities>,
+    pub(super) capabilities: BTreeMap<Name, Capabilities>,
     pub(super) basis: Basis,
     pub(super) errors: BTreeMap<Name, ProviderError>,
 }
@@ -114,7 +114,8 @@ impl Environment {
     pub(super) async fn view(&self, how: Option<Observe>, recorded: &[Recorded]) -> Result<View, OpsError> {
         let begun = Instant::now();
         let (open, mut errors) = self.providers();
-        let capabilities = open.iter().map(|(name, provider)| (name.clone(), provider.capabilities())).collect();
+        let capabilities: BTreeMap<Name, Capabilities> =
+            open.iter().map(|(name, provider)| (name.clone(), provider.capabilities())).collect();
         let mut seen = Seen::default();
         let mut markets = BTreeMap::new();
         let mut basis = Basis {
@@ -126,8 +127,12 @@ impl Environment {
         if how.is_some() {
             for (name, view) in observe::providers(&open, ids(recorded)).await {
                 match view {
-                    Ok(view) => {
+                    Ok(mut view) => {
                         basis.list_calls += view.calls;
+                        if let Some(can) = capabilities.get(&name) {
+                            let rows = recorded.iter().filter(|row| row.provider == name);
+                            observe::fill(&mut view.objects, &can.unseen, rows);
+                        }
                         seen.providers.insert(name.clone(), view.objects);
                         markets.insert(name, view.market);
                     }

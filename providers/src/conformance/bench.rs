@@ -1,6 +1,10 @@
 //! How the cases talk to a provider: settling, retrying and waiting as the engine does.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use pool_inventory::{
     Address, Kind, Lineage, Text, Token,
@@ -43,11 +47,32 @@ pub(super) fn ensure(holds: bool, why: impl FnOnce() -> String) -> Verdict {
 pub struct Bench<'a> {
     pub(super) harness: &'a dyn Harness,
     pub(super) account: &'a dyn Account,
+    /// What was asked for last of each object, by its id: it stands for what lists do not tell.
+    asked: Mutex<HashMap<Text, Spec>>,
 }
 
 impl<'a> Bench<'a> {
     pub(super) fn new(harness: &'a dyn Harness, account: &'a dyn Account) -> Self {
-        Self { harness, account }
+        Self { harness, account, asked: Mutex::default() }
+    }
+
+    /// An object as the engine sees it.
+    fn seen(&self, mut object: Observed) -> Observed {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let unseen = self.provider().capabilities().unseen;
+        if let (Some(fields), Some(asked)) = (unseen.get(&object.spec.kind()), asked.get(&object.id)) {
+            object.spec.fill(fields, asked);
+        }
+        object
+    }
+
+    fn remember(&self, request: &Request, object: &Observed) {
+        let asked = match &request.act {
+            Act::Create(spec) | Act::Update { to: spec, .. } => spec.clone(),
+            Act::Rebuild { to, .. } => Spec::Host((**to).clone()),
+            _ => return,
+        };
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(object.id.clone(), asked);
     }
 
     pub(super) fn provider(&self) -> &'a dyn Provider {
@@ -99,9 +124,17 @@ impl<'a> Bench<'a> {
 
     /// Carries a request through to its end. A request whose answer was lost is sent again, which must do no harm.
     pub(super) async fn finish(&self, request: Request) -> Verdict<Option<Observed>> {
+        let ended = self.carry_through(&request).await?;
+        Ok(ended.map(|object| {
+            self.remember(&request, &object);
+            self.seen(object)
+        }))
+    }
+
+    async fn carry_through(&self, request: &Request) -> Verdict<Option<Observed>> {
         let mut lost = false;
         for _ in 0..RETRIES {
-            match self.submit_one(&request).await {
+            match self.submit_one(request).await {
                 Ok(Progress::Done(object)) => return Ok(Some(*object)),
                 Ok(Progress::Gone) => return Ok(None),
                 Ok(Progress::Pending(operation)) => return self.wait(operation).await,
@@ -154,7 +187,7 @@ impl<'a> Bench<'a> {
     pub(super) async fn find(&self, token: &Token) -> Verdict<Option<Observed>> {
         for _ in 0..RETRIES {
             match self.provider().find(token).await {
-                Ok(found) => return Ok(found),
+                Ok(found) => return Ok(found.map(|object| self.seen(object))),
                 Err(error) => self.pause(&error).await?,
             }
         }
@@ -178,7 +211,10 @@ impl<'a> Bench<'a> {
     pub(super) async fn page(&self, of: &dyn Provider, kind: Kind, from: Option<Text>) -> Verdict<crate::Page> {
         for _ in 0..RETRIES {
             match of.list(kind, from.clone()).await {
-                Ok(page) => return Ok(page),
+                Ok(page) => {
+                    let objects = page.objects.into_iter().map(|object| self.seen(object)).collect();
+                    return Ok(crate::Page { objects, ..page });
+                }
                 Err(error) => self.pause(&error).await?,
             }
         }

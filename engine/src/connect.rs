@@ -21,6 +21,8 @@ use pool_providers::{
     ssh::SshProvider,
 };
 
+use crate::secrets;
+
 /// Where an environment keeps what is its own.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -99,8 +101,13 @@ fn provider(
     Ok(match &spec.kind {
         ProviderKind::Sim(sim) => Arc::new(SimProvider::open(name.clone(), (**sim).clone(), places.sim_ledger(name))?),
         ProviderKind::Openstack(openstack) => {
-            let (cache, seed) = (places.cache(name), places.host_key_seed());
-            Arc::new(OpenStackProvider::open(name.clone(), (**openstack).clone(), openstack::Places { cache, seed })?)
+            let secret = openstack.host_keys.as_ref().map(|secret| secrets::resolve(secret, &places.root)).transpose();
+            let places = openstack::Places {
+                cache: places.cache(name),
+                seed: places.host_key_seed(),
+                host_keys: secret.map_err(|error| other(&error))?.map(openstack::Secret),
+            };
+            Arc::new(OpenStackProvider::open(name.clone(), (**openstack).clone(), places)?)
         }
         ProviderKind::Ssh => Arc::new(SshProvider::new(name.clone())),
         ProviderKind::Local => {

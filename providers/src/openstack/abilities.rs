@@ -42,7 +42,7 @@ pub(super) fn capabilities() -> Capabilities {
         calls: 16,
         poll: TimeSpan::secs(2),
         unseen: [
-            (Kind::Host, fields(&["user", "authorized_keys", "apart", "root", "trust", "existing"])),
+            (Kind::Host, fields(&["user", "authorized_keys", "addresses", "apart", "root", "trust", "existing"])),
             (Kind::Volume, fields(&["tier", "provisioning", "on_remove", "mount", "from", "existing"])),
             (Kind::Snapshot, fields(&["tier"])),
             (Kind::Backup, fields(&["tier"])),
@@ -61,7 +61,7 @@ fn changes() -> BTreeMap<Kind, BTreeMap<Text, Change>> {
         names.iter().map(|n| (Text::from(*n), Change::InPlace)).collect()
     };
     let mut host = in_place(&["tags.*", "offering", "size.*", "public"]);
-    host.insert("image".into(), Change::Rebuild);
+    host.extend(["image", "user", "authorized_keys", "trust"].map(|name| (name.into(), Change::Rebuild)));
     let volume = ["tags.*", "size", "attached", "on_remove", "tier", "backend"];
     let network = ["tags.*", "dns", "dhcp", "router", "ingress.*", "egress.*"];
     [

@@ -31,12 +31,9 @@ mod http;
 mod identity;
 mod known;
 mod market;
-#[allow(dead_code, reason = "its users come one by one")]
 mod marks;
-#[allow(dead_code, reason = "its users come one by one")]
 mod networks;
 mod pages;
-#[allow(dead_code, reason = "its users come one by one")]
 mod poll;
 mod typed;
 mod volumes;
@@ -50,6 +47,7 @@ use pool_inventory::{
     market::{Capabilities, Market},
     object::{Observed, Spec},
 };
+use zeroize::Zeroizing;
 
 use self::{cache::Cache, client::Client, credentials::Credentials};
 use crate::{Act, Operation, Page, Progress, Provider, ProviderError, Request};
@@ -61,6 +59,18 @@ pub struct Places {
     pub cache: PathBuf,
     /// The secret that host keys are derived from, where the inventory names none; made when it is first needed.
     pub seed: PathBuf,
+    /// The secret that the inventory names for that.
+    pub host_keys: Option<Secret>,
+}
+
+/// A secret; does not print.
+#[derive(Clone)]
+pub struct Secret(pub Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// A project of an OpenStack cloud; see `docs/providers/openstack.md`.
@@ -76,6 +86,7 @@ struct Cloud {
     places: Places,
     client: Client,
     networks: networks::Memory,
+    hosts: hosts::Memory,
 }
 
 impl OpenStackProvider {
@@ -92,7 +103,8 @@ impl OpenStackProvider {
         variables: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ProviderError> {
         let client = Client::new(Credentials::read(&spec, variables)?, Cache::new(places.cache.clone()))?;
-        Ok(Self(Arc::new(Cloud { name, spec, places, client, networks: Default::default() })))
+        let (networks, hosts) = Default::default();
+        Ok(Self(Arc::new(Cloud { name, spec, places, client, networks, hosts })))
     }
 
     /// Requests made so far, by service, method and what they were for.

@@ -129,7 +129,7 @@ impl Cloud {
 
     /// Where its account keeps things.
     pub fn places(&self) -> Places {
-        Places { cache: self.folder.path().join("cache.json"), seed: self.folder.path().join("seed") }
+        Places { cache: self.folder.path().join("cache.json"), seed: self.folder.path().join("seed"), host_keys: None }
     }
 
     /// A provider with the log-in of the recorded project.

@@ -143,7 +143,7 @@ pub async fn list(provider: &dyn Provider, kind: Kind) -> Vec<Observed> {
 }
 
 fn open(dir: &tempfile::TempDir) -> OpenStackProvider {
-    let places = Places { cache: dir.path().join("cache.json"), seed: dir.path().join("seed") };
+    let places = Places { cache: dir.path().join("cache.json"), seed: dir.path().join("seed"), host_keys: None };
     let name = Name::new("private").expect("a name");
     OpenStackProvider::open(name, OpenStackSpec::default(), places).expect("credentials in the environment")
 }

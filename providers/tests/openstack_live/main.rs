@@ -7,5 +7,10 @@
 //! OS_CLOUD=demo cargo test -p pool-providers --test openstack_live
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod account;
 mod bench;
+mod conformance;
+mod cost;
 mod networks;

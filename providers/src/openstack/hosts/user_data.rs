@@ -1,0 +1,92 @@
+//! What a new host is told: cloud-init's user data. Pure.
+
+use std::fmt::Write;
+
+use pool_inventory::Text;
+
+use super::host_keys::HostKey;
+use crate::{ProviderError, openstack::invalid};
+
+/// Most that Nova takes, in base64.
+const LARGEST: usize = 65_535;
+
+/// What a host is told at its first start.
+pub(super) struct Setup<'a> {
+    /// Its name.
+    pub hostname: &'a str,
+    /// Who logs in.
+    pub user: &'a str,
+    /// With which keys.
+    pub authorized_keys: &'a [Text],
+    /// The host key that it has; none: it makes its own.
+    pub host_key: Option<&'a HostKey>,
+}
+
+/// The user data, in base64.
+pub(super) fn encoded(setup: &Setup<'_>) -> Result<String, ProviderError> {
+    let text = data_encoding::BASE64.encode(cloud_config(setup).as_bytes());
+    if text.len() > LARGEST {
+        return Err(invalid(
+            "authorized_keys",
+            format!("they make user data of {} bytes; Nova takes {LARGEST}", text.len()),
+        ));
+    }
+    Ok(text)
+}
+
+/// Every text stands in double quotes, whatever is in it.
+fn cloud_config(setup: &Setup<'_>) -> String {
+    let mut out = String::from("#cloud-config\n");
+    let mut line = |indent: usize, text: &str| {
+        let _ = writeln!(out, "{:indent$}{text}", "");
+    };
+    line(0, &format!("hostname: {}", quoted(setup.hostname)));
+    line(0, "preserve_hostname: false");
+    line(0, "ssh_pwauth: false");
+    line(0, &format!("disable_root: {}", setup.user != "root"));
+    line(0, "users:");
+    line(2, &format!("- name: {}", quoted(setup.user)));
+    if setup.user != "root" {
+        line(4, r#"sudo: "ALL=(ALL) NOPASSWD:ALL""#);
+        line(4, r#"shell: "/bin/bash""#);
+    }
+    line(4, "lock_passwd: true");
+    if !setup.authorized_keys.is_empty() {
+        line(4, "ssh_authorized_keys:");
+        setup.authorized_keys.iter().for_each(|key| line(6, &format!("- {}", quoted(key.trim()))));
+    }
+    line(0, "ssh_deletekeys: true");
+    match setup.host_key {
+        Some(key) => {
+            line(0, "ssh_keys:");
+            line(2, &format!("ed25519_private: {}", quoted(&key.private)));
+            line(2, &format!("ed25519_public: {}", quoted(&key.public)));
+        }
+        // The console is where they are read.
+        None => {
+            line(0, "ssh:");
+            line(2, "emit_keys_to_console: true");
+        }
+    }
+    out
+}
+
+/// A text as a double-quoted scalar of YAML, printable ASCII only.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        let code = u32::from(c);
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            ' '..='~' => out.push(c),
+            _ if code <= 0xff => drop(write!(out, "\\x{code:02x}")),
+            _ if code <= 0xffff => drop(write!(out, "\\u{code:04x}")),
+            _ => drop(write!(out, "\\U{code:08x}")),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -12,7 +12,7 @@ pub(super) const PREFIX: &str = "pool_";
 const LINEAGE: &str = "pool_lineage";
 const ADDRESS: &str = "pool_address";
 const GENERATION: &str = "pool_generation";
-const TOKEN: &str = "pool_token";
+pub(super) const TOKEN: &str = "pool_token";
 /// Longest key, and longest value, of metadata.
 const LABEL: usize = 255;
 

@@ -87,6 +87,8 @@ struct Cloud {
     client: Client,
     networks: networks::Memory,
     hosts: hosts::Memory,
+    volumes: volumes::Memory,
+    holders: volumes::Holders,
 }
 
 impl OpenStackProvider {
@@ -103,8 +105,8 @@ impl OpenStackProvider {
         variables: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ProviderError> {
         let client = Client::new(Credentials::read(&spec, variables)?, Cache::new(places.cache.clone()))?;
-        let (networks, hosts) = Default::default();
-        Ok(Self(Arc::new(Cloud { name, spec, places, client, networks, hosts })))
+        let (networks, hosts, volumes, holders) = Default::default();
+        Ok(Self(Arc::new(Cloud { name, spec, places, client, networks, hosts, volumes, holders })))
     }
 
     /// Requests made so far, by service, method and what they were for.
@@ -136,8 +138,8 @@ impl Cloud {
             Act::Delete { id, kind } => match kind {
                 Kind::Host => self.delete_host(request, id).await,
                 Kind::Network => self.delete_network(request, id).await,
-                Kind::Volume => self.delete_volume(id).await,
-                Kind::Snapshot | Kind::Backup => self.delete_copy(id, *kind).await,
+                Kind::Volume => self.delete_volume(request, id).await,
+                Kind::Snapshot | Kind::Backup => self.delete_copy(request, id, *kind).await,
                 Kind::Pool | Kind::Tenant => Err(ProviderError::NotFound(id.clone())),
             },
         }

@@ -1,4 +1,5 @@
-//! Lists in pages, as every service hands them out: `KEY` holds a page, `KEY_links` says whether there is another.
+//! How every service wraps its answers: a list comes in pages, `KEY` holds one and `KEY_links` says whether there is
+//! another; an object comes in an envelope.
 
 use pool_inventory::Text;
 use reqwest::Url;
@@ -51,6 +52,18 @@ impl Client {
             next = after;
         }
         Err(ProviderError::Other(format!("the list of {key} has more than {MAX_PAGES} pages").into()))
+    }
+}
+
+/// `{"network": {…}}`: an object in an envelope with one key, whatever it is called.
+pub(super) struct Made<T>(pub T);
+
+impl<'de, T: DeserializeOwned> serde::Deserialize<'de> for Made<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let envelope: serde_json::Map<String, Value> = serde_json::Map::deserialize(from)?;
+        let (_, value) = envelope.into_iter().next().ok_or_else(|| D::Error::custom("an empty answer"))?;
+        serde_json::from_value(value).map(Made).map_err(D::Error::custom)
     }
 }
 

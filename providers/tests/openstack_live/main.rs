@@ -14,3 +14,4 @@ mod bench;
 mod conformance;
 mod cost;
 mod networks;
+mod volumes;

@@ -75,11 +75,15 @@ impl Cloud {
             true => self.image_names().await?,
             false => BTreeMap::new(),
         };
-        Ok(servers.iter().map(|server| observe::observed(server, &region, &images)).collect())
+        let hosts: Vec<Observed> = servers.iter().map(|server| observe::observed(server, &region, &images)).collect();
+        // Volumes tell the server that has them, and ask here which host that is.
+        hosts.iter().for_each(|host| self.holders.learn(host));
+        Ok(hosts)
     }
 
     /// A page of servers, and on the last page the ports of ours that no server has.
     pub(super) async fn list_hosts(&self, from: Option<Text>) -> Result<Page, ProviderError> {
+        let _looking = self.holders.looking.lock().await;
         let mut query = ORDER.to_vec();
         query.push(("limit", "1000"));
         query.extend(from.iter().map(|from| ("marker", &**from)));

@@ -4,7 +4,6 @@ use pool_inventory::{Name, Text, desired::Peer, object::NetworkSpec};
 use serde_json::{Value, json};
 
 use super::{
-    Made,
     answers::{Gateway, Group, Network, Router, Subnet},
     bodies, chosen,
     parts::{self, Parts},
@@ -12,7 +11,7 @@ use super::{
 };
 use crate::{
     ProviderError,
-    openstack::{Cloud, client::Service, invalid},
+    openstack::{Cloud, client::Service, invalid, pages::Made},
 };
 
 /// The external network that a router is to lead to.

@@ -38,6 +38,7 @@ use super::{
     Cloud,
     client::Service,
     invalid, marks,
+    pages::Made,
     poll::{Handle, unknown},
 };
 use crate::{Page, Progress, ProviderError, Request};
@@ -86,6 +87,7 @@ impl Cloud {
         parts: &mut Option<Parts>,
         far: &mut Far,
     ) -> Result<Parts, ProviderError> {
+        marks::check(&spec.tags)?;
         let way_out = self.way_out(spec).await?;
         if parts.is_none() {
             spec.cidr.ok_or_else(|| invalid("cidr", "a network needs an address range"))?;
@@ -152,6 +154,7 @@ impl Cloud {
             return Err(invalid("existing", format!("network {id} is not ours to change")));
         }
         let mut parts = lists.parts(&network);
+        marks::check(&to.tags)?;
         let way_out = self.way_out(to).await?;
         self.converge(&network.name, to, way_out, &mut parts).await?;
         self.stands(request, &parts);
@@ -270,18 +273,6 @@ impl Cloud {
     async fn parts_by_mark(&self, description: &str) -> Result<Option<Parts>, ProviderError> {
         let lists = self.lists_by_mark(description).await?;
         Ok(lists.networks.first().map(|network| lists.parts(network)))
-    }
-}
-
-/// `{"network": {…}}`: an object in an envelope with one key, whatever it is called.
-struct Made<T>(T);
-
-impl<'de, T: serde::de::DeserializeOwned> serde::Deserialize<'de> for Made<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let envelope = serde_json::Map::deserialize(from)?;
-        let (_, value) = envelope.into_iter().next().ok_or_else(|| D::Error::custom("an empty answer"))?;
-        serde_json::from_value(value).map(Made).map_err(D::Error::custom)
     }
 }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 
 use pool_inventory::{
     Address, Bytes, Kind, Money, Percent,
-    desired::{Hosts, NetworkDecl, OnRemove, PlacePattern, PoolVolume, QuotaSpec, Size, Spread},
-    market::{Drift, HostSeen},
+    desired::{
+        Apart, Hosts, Isolation, NetworkDecl, OnRemove, Peer, PlacePattern, PoolSpec, PoolVolume, Ports, Protocol,
+        QuotaSpec, Rule, Size, Spread,
+    },
+    market::{Change, Drift, Feature, HostSeen},
     object::{Spec, Status},
 };
 use pool_planner::{Plan, PlanError, Scope, check, input::Brake, plan, plan::Why};
@@ -36,6 +39,13 @@ enum Event {
     Tenant(usize, bool),
     Rename(usize, usize),
     Image(bool),
+    Tier(usize, bool),
+    Root(usize, u8),
+    Fixed(usize, u8),
+    Public(usize, bool),
+    Offerings(usize, u8),
+    Alone(usize, bool),
+    Rule(u8),
     Quota(Option<u64>, Option<u64>, Option<u64>, Option<u32>),
     Cloud(Option<u64>, u64),
     Brakes(u32, u32),
@@ -92,6 +102,21 @@ fn declared() -> impl Strategy<Value = Event> {
         1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Tenant(p, on)),
         1 => (pool.clone(), pool).prop_map(|(p, q)| Event::Rename(p, q)),
         1 => any::<bool>().prop_map(Event::Image),
+        4 => special(),
+    ]
+}
+
+/// What only some clouds can do.
+fn special() -> impl Strategy<Value = Event> {
+    let pool = 0..POOLS.len();
+    prop_oneof![
+        2 => (pool.clone(), any::<bool>()).prop_map(|(p, low)| Event::Tier(p, low)),
+        2 => (pool.clone(), 0..4u8).prop_map(|(p, n)| Event::Root(p, n)),
+        1 => (pool.clone(), 0..4u8).prop_map(|(p, n)| Event::Fixed(p, n)),
+        1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Public(p, on)),
+        1 => (pool.clone(), 0..3u8).prop_map(|(p, n)| Event::Offerings(p, n)),
+        1 => (pool, any::<bool>()).prop_map(|(p, on)| Event::Alone(p, on)),
+        1 => any::<u8>().prop_map(Event::Rule),
     ]
 }
 
@@ -132,9 +157,22 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn start() -> World {
     let mut world = World::new();
-    world.cloud("c", &["az1", "az2"], &[("s", 1, 2, 10), ("m", 2, 4, 20), ("l", 4, 8, 40)], &[("disk", 200)]);
+    world.cloud(
+        "c",
+        &["az1", "az2"],
+        &[("s", 1, 2, 10), ("m", 2, 4, 20), ("l", 4, 8, 40)],
+        &[("disk", 200), ("slow", 90)],
+    );
     world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[("ssd", 60)]);
-    world.tier("high", &["*/ssd", "c/*"]);
+    world.tier("high", &["*/ssd", "c/disk"]);
+    world.tier("low", &["c/slow", "*/ssd"]);
+    let can = world.capabilities.get_mut("c").unwrap();
+    use Feature::{Apart, FixedAddresses, PublicAddresses, RootDisks, Routers, Rules};
+    can.features.extend([Apart, FixedAddresses, PublicAddresses, RootDisks, Routers, Rules]);
+    can.changes.entry(Kind::Volume).or_default().insert("backend".into(), Change::InPlace);
+    can.changes.entry(Kind::Network).or_default().insert("ingress.*".into(), Change::InPlace);
+    let market = world.markets.get_mut("c").unwrap();
+    market.offerings.iter_mut().filter(|o| &*o.name == "l").for_each(|o| o.dedicated = Some(name("retail")));
     world.desired.tenants.insert(name("retail"), Default::default());
     let front = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![name("c")]);
     world.desired.networks.insert(name("front"), front);
@@ -148,9 +186,8 @@ fn start() -> World {
 fn happen(world: &mut World, event: &Event) {
     match event {
         Event::Run(asked, seed, cut) => run(world, asked, *seed, *cut),
-        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) | Event::Renumber(_) => {
-            limit(world, event)
-        }
+        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) => limit(world, event),
+        Event::Renumber(_) | Event::Rule(_) => network(world, event),
         Event::Vanish(_) | Event::Fail(_) | Event::Stop(_) | Event::Tag(_) | Event::Detach(_) => object(world, event),
         Event::Lose(at) | Event::CutOff(at) | Event::Probe(at, _) => state(world, event, *at),
         Event::Silence(on) => world.silent = if *on { vec![name("d")] } else { vec![] },
@@ -170,12 +207,23 @@ fn declare(world: &mut World, event: &Event) {
     | Event::Package(at)
     | Event::On(at, _)
     | Event::Protect(at, _)
+    | Event::Tier(at, _)
+    | Event::Root(at, _)
+    | Event::Fixed(at, _)
+    | Event::Public(at, _)
+    | Event::Offerings(at, _)
+    | Event::Alone(at, _)
     | Event::Tenant(at, _)) = event
     else {
         return;
     };
     let pools: BTreeSet<&str> = POOLS.into_iter().filter(|pool| world.desired.pools.contains_key(*pool)).collect();
     world.desired.moved.remove(&Address::pool(POOLS[*at]));
+    if let Event::Alone(_, on) = event {
+        let isolation = if *on { Isolation::DedicatedHosts } else { Isolation::None };
+        world.desired.tenants.get_mut("retail").unwrap().isolation = isolation;
+        return;
+    }
     let spec = world.pool(POOLS[*at], 1);
     match event {
         Event::Scale(_, n) => spec.hosts = Hosts::Count(*n),
@@ -199,6 +247,47 @@ fn declare(world: &mut World, event: &Event) {
         }
         Event::Protect(_, on) => spec.protected = *on,
         Event::Tenant(_, on) => spec.tenant = name(if *on { "retail" } else { "default" }),
+        event => declare_special(spec, event),
+    }
+}
+
+fn declare_special(spec: &mut PoolSpec, event: &Event) {
+    match event {
+        Event::Tier(_, low) => {
+            let tier = name(if *low { "low" } else { "high" });
+            spec.volumes.values_mut().for_each(|volume| volume.tier = tier.clone());
+        }
+        Event::Root(_, n) => {
+            spec.root = [None, Some(name("high")), Some(name("low")), Some(name("low"))][usize::from(*n)].clone();
+            spec.size.as_mut().unwrap().disk = Bytes::gib(10 + 5 * u64::from(*n / 3));
+        }
+        Event::Fixed(pool, n) => {
+            let host = |at: u8| format!("{}-{at}", POOLS[*pool]).into();
+            spec.addresses = (0..*n).map(|at| (host(at), format!("10.0.{pool}.{}", at + n).parse().unwrap())).collect();
+        }
+        Event::Public(_, on) => {
+            spec.public = on.then(|| "outside".into());
+            spec.place.apart = on.then_some(Apart::May);
+        }
+        Event::Offerings(_, n) => {
+            let all: &[&str] = [&[][..], &["m", "l", "x"], &["s"]][usize::from(*n)];
+            spec.place.offerings = all.iter().map(|offering| (*offering).into()).collect();
+        }
+        _ => {}
+    }
+}
+
+fn network(world: &mut World, event: &Event) {
+    let front = world.desired.networks.get_mut("front").unwrap();
+    match event {
+        Event::Renumber(n) => front.cidr = Some(format!("10.{n}.0.0/24").parse().unwrap()),
+        Event::Rule(n) => {
+            let port = u16::from(*n) + 1;
+            let ports = Some(Ports { first: port, last: port });
+            let rule = |peer| Rule { peer, protocol: Protocol::Tcp, ports };
+            front.ingress = [(name("a"), rule(Peer::Any)), (name("b"), rule(Peer::Network(name("front"))))].into();
+            front.router = (n % 16 == 0).then(|| "outside".into());
+        }
         _ => {}
     }
 }
@@ -241,10 +330,6 @@ fn limit(world: &mut World, event: &Event) {
         Event::Image(new) => {
             let image = if *new { "img-new" } else { "img-debian" };
             world.desired.images.get_mut("debian").unwrap().insert(name("c"), image.into());
-        }
-        Event::Renumber(n) => {
-            let cidr = Some(format!("10.{n}.0.0/24").parse().unwrap());
-            world.desired.networks.get_mut("front").unwrap().cidr = cidr;
         }
         _ => {}
     }

@@ -12,8 +12,8 @@ use pool_inventory::{
 
 use super::{
     HostId, HostState, Planner,
+    asks::{features, lacking},
     draft::{Draft, DraftId},
-    family::{features, lacking},
     record::field,
     roster::Member,
 };

@@ -8,8 +8,8 @@ use pool_inventory::{
 
 use super::{
     Planner,
+    asks::copies,
     draft::{Draft, DraftId},
-    family::copies,
     ledger::Charges,
     seats::{Fresh, Space},
     volumes::Wish,

@@ -9,7 +9,8 @@ use pool_inventory::{Name, Text, desired::PoolSpec, object::Spec};
 
 use super::{
     Fate, HostId, Planner,
-    family::{Builder, Family, asked, domain_key},
+    asks::asked,
+    family::{Builder, Family, domain_key},
     ledger::{Ledger, amount_in},
     seats::{Fresh, Room, Session, Space},
     tiers::Tiers,

@@ -11,7 +11,8 @@ use pool_inventory::{
 
 use super::{
     Fate, HostId, HostState, Planner,
-    family::{machine, rank},
+    asks::machine,
+    family::rank,
     ladder::{Delta, compare},
     record::{Belongs, belongs, field, seen_endpoint},
     standing::{Kept, named_spec, place_of},

@@ -7,11 +7,11 @@
 //! | `networks`, `judge` | what is to be done about each network and host |
 //! | `guard`, `scope` | what of it is out of scope, protected, or beyond a brake |
 //! | `removal` | deletions first, so that others can use the room |
-//! | `hosts`, `volumes`, `fresh` | changes, then replacements, then new hosts, each with its volumes |
+//! | `hosts`, `volumes`, `retype`, `fresh` | changes, then replacements, then new hosts, each with its volumes |
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
 //!
-//! `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
+//! `asks`, `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +25,7 @@ use pool_inventory::{
     object::{Endpoint, Recorded, Spec},
 };
 
+pub(crate) mod asks;
 mod boot;
 pub(crate) mod draft;
 pub(crate) mod family;
@@ -41,6 +42,7 @@ mod networks;
 mod order;
 mod record;
 mod removal;
+mod retype;
 pub(crate) mod roster;
 mod scope;
 mod seating;

@@ -9,8 +9,9 @@ use pool_inventory::{
 
 use super::{
     HostId, Planner,
+    asks::{features, lacking},
     draft::DraftId,
-    family::{allows_provider, features, lacking, rank},
+    family::{allows_provider, rank},
     groups::Pin,
     ledger::{Charges, merge},
     seats::{Ask, Fresh, Full, Room, Seat, Space},

@@ -11,7 +11,8 @@ use pool_inventory::{
 
 use super::{
     HostId, Planner,
-    family::{DEFAULT_USER, Spot, barred, console, image_of, login, machine, no_backend, rank, too_small},
+    asks::{DEFAULT_USER, barred, console, image_of, login, machine, too_small},
+    family::{Spot, no_backend, rank},
     tiers::{Tiers, price_of},
 };
 use crate::{

@@ -1,5 +1,8 @@
 //! The file format: every key of every section, in canonical order.
 
+mod providers;
+
+pub use self::providers::{SIM_CALLS, SIM_ERRORS};
 use super::shape::{Key, KeyShape, Section, Shape, Shape::*, optional, required, section};
 
 const NAME_LIST: Shape = List(&Name);
@@ -44,7 +47,7 @@ pub static ROOT: Section = Section {
             Map(KeyShape::Name, &Section(&ENVIRONMENT)),
             "Environments, chosen by `--env`. Default: one called `default`.",
         ),
-        optional("providers", Map(KeyShape::Name, &PROVIDER), "Accounts and places that hosts come from."),
+        optional("providers", Map(KeyShape::Name, &providers::PROVIDER), "Accounts and places that hosts come from."),
         optional("tenants", Map(KeyShape::Name, &Section(&TENANT)), "Whose things are. `default` is always there."),
         optional(
             "images",
@@ -80,102 +83,6 @@ static ENVIRONMENT: Section = section(
     &[
         optional("variables", Map(KeyShape::Variable, &Scalar), "Values of variables here."),
         optional("protected", Bool, "Whether the whole environment refuses to be destroyed. Default: false."),
-    ],
-);
-
-static PROVIDER: Shape = Tagged {
-    sections: &[("local", &LOCAL), ("ssh", &SSH_HOSTS), ("sim", &SIM), ("openstack", &OPENSTACK)],
-    later: &["aws", "vmware", "redfish"],
-};
-
-const TYPE: Key = required("type", Text, "Which system: local, ssh, sim or openstack.");
-
-static LOCAL: Section =
-    section("Little machines on this computer.", &[TYPE, optional("ssh", Section(&ACCESS), "How to log in to hosts.")]);
-
-static SSH_HOSTS: Section =
-    section("Hosts that exist.", &[TYPE, optional("ssh", Section(&ACCESS), "How to log in to hosts.")]);
-
-static SIM: Section = section(
-    "A simulated cloud.",
-    &[
-        TYPE,
-        optional("ssh", Section(&ACCESS), "How to log in to hosts."),
-        optional("seed", Int(0, u64::MAX), "Drives every random choice. Default: 1."),
-        optional("latency", Time, "Time that each call takes. Default: 0s."),
-        optional("boot", Time, "Time from creation until a host is ready. Default: 0s."),
-        optional("clock", words(&["virtual", "real"]), "Whether that time is skipped or waited for. Default: virtual."),
-        optional("zones", NAME_LIST, "Zones, in order. Default: [az1, az2, az3]."),
-        optional(
-            "offerings",
-            Map(KeyShape::Text, &Section(&OFFERING)),
-            "Machine sizes for sale. Default: a built-in list.",
-        ),
-        optional("stock", Map(KeyShape::Text, &COUNT), "ZONE/OFFERING → machines left. Default: no limit."),
-        optional("quota", Section(&QUOTA), "Limits of the account; storage by backend. Default: none."),
-        optional("backends", Map(KeyShape::Name, &Bytes), "Backend → capacity, besides fast, standard and archive."),
-        optional("visibility", Time, "How long new objects may be missing from listings. Default: 0s."),
-        optional("rate", Int(1, u32::MAX as u64), "Calls per second before it answers 429. Default: no limit."),
-        optional("page", Int(1, 10_000), "Most objects in one call or page. Default: 500."),
-        optional("faults", List(&Section(&FAULT)), "Faults by rule."),
-    ],
-);
-
-static OPENSTACK: Section = section(
-    "A project of an OpenStack cloud.",
-    &[
-        TYPE,
-        optional("ssh", Section(&ACCESS), "How to log in to hosts."),
-        optional("cloud", Text, "Name in clouds.yaml. Default: `OS_CLOUD`, or the other `OS_*` variables."),
-        optional("region", Text, "Region. Default: the one that the credentials name."),
-        optional(
-            "host_keys",
-            Section(&SECRET),
-            "Secret that host keys of new hosts are derived from. Default: one that `pool` makes for this inventory.",
-        ),
-        optional("prices", Map(KeyShape::Text, &Hourly), "Flavor → price, as in 0.02/hour. Default: nothing."),
-        optional(
-            "storage_prices",
-            Map(KeyShape::Text, &Hourly),
-            "Volume type → price of a GiB, as in 0.0002/hour. Default: nothing.",
-        ),
-    ],
-);
-
-static OFFERING: Section = section(
-    "A machine size.",
-    &[
-        required("vcpus", Int(1, 4096), "Cores."),
-        required("memory", Bytes, "Memory."),
-        required("disk", Bytes, "Root disk."),
-        required("price", Hourly, "Price, as in 0.05/hour."),
-        optional("dedicated", Name, "Tenant whose hosts alone stand on its machines. Default: machines are shared."),
-    ],
-);
-
-/// What `on` of a fault may be.
-pub const SIM_CALLS: &[&str] = &["any", "create", "update", "delete", "list", "find", "poll"];
-/// What `error` of a fault may be.
-pub const SIM_ERRORS: &[&str] = &[
-    "transient",
-    "lost-reply",
-    "rate-limited",
-    "no-capacity",
-    "quota-exceeded",
-    "broken",
-    "stuck",
-    "kill-before",
-    "kill-after",
-];
-
-static FAULT: Section = section(
-    "A rule of failure.",
-    &[
-        optional("on", words(SIM_CALLS), "The call that fails. Default: any."),
-        optional("address", Address, "Only calls for this object. Default: any."),
-        optional("nth", Int(1, u32::MAX as u64), "Only the nth matching call, from 1."),
-        optional("rate", Percent, "Share of the matching calls, where `nth` is not given. Default: 100%."),
-        required("error", words(SIM_ERRORS), "What happens."),
     ],
 );
 

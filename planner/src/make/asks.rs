@@ -1,0 +1,108 @@
+//! What a pool asks of a provider, and of a machine.
+
+use std::collections::BTreeSet;
+
+use pool_inventory::{
+    Bytes, Kind, Name, Text,
+    desired::{BootstrapSpec, Isolation, PoolSpec, PoolVolume, Size, Trust},
+    market::{Feature, Market, Offering},
+    names::wildcard,
+};
+
+use crate::input::{PlanInput, access};
+
+/// Login name that providers set up where no `ssh:` says otherwise.
+pub(crate) const DEFAULT_USER: &str = "root";
+
+/// What hosts of a pool that are made need a provider to be able to do, wherever they are.
+pub(crate) fn asked(pool: &PoolSpec) -> BTreeSet<Feature> {
+    let needs = [
+        (Feature::Networks, pool.network.is_some()),
+        (Feature::FixedAddresses, !pool.addresses.is_empty()),
+        (Feature::PublicAddresses, pool.public.is_some()),
+        (Feature::Apart, pool.place.apart.is_some()),
+        (Feature::RootDisks, pool.root.is_some()),
+    ];
+    let needs = needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature);
+    needs.chain(pool.volumes.values().filter_map(copies)).chain(features(&pool.bootstrap)).collect()
+}
+
+/// What a volume with a first content needs.
+pub(crate) fn copies(volume: &PoolVolume) -> Option<Feature> {
+    let from = volume.from.as_ref()?;
+    Some(if from.kind == Kind::Backup { Feature::Backups } else { Feature::Snapshots })
+}
+
+/// What a bootstrap needs a provider to be able to do.
+pub(crate) fn features(bootstrap: &BootstrapSpec) -> BTreeSet<Feature> {
+    let owned = |owner: &Option<Text>, group: &Option<Text>| owner.is_some() || group.is_some();
+    let owners = bootstrap.files.values().any(|f| owned(&f.owner, &f.group))
+        || bootstrap.directories.values().any(|d| owned(&d.owner, &d.group));
+    let needs = [
+        (Feature::Packages, !bootstrap.packages.is_empty()),
+        (Feature::Users, !bootstrap.users.is_empty()),
+        (Feature::Services, !bootstrap.services.is_empty()),
+        (Feature::Sysctl, !bootstrap.sysctl.is_empty()),
+        (Feature::Owners, owners),
+    ];
+    needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature).collect()
+}
+
+/// The features that are needed and not there.
+pub(crate) fn lacking(needed: &BTreeSet<Feature>, there: &BTreeSet<Feature>) -> Vec<Feature> {
+    needed.difference(there).copied().collect()
+}
+
+/// What a pool asks of a machine: with a volume to boot from, the machine's own disk does not matter.
+pub(crate) fn machine(pool: &PoolSpec) -> Option<Size> {
+    let size = pool.size?;
+    Some(if pool.root.is_some() { Size { disk: Bytes(0), ..size } } else { size })
+}
+
+/// Why `has` is not enough for `wanted`.
+pub(crate) fn too_small(has: &Size, wanted: &Size) -> Option<Text> {
+    let text = if has.vcpus < wanted.vcpus {
+        format!("{} vCPU < {} vCPU", has.vcpus, wanted.vcpus)
+    } else if has.memory < wanted.memory {
+        format!("{} memory < {}", has.memory, wanted.memory)
+    } else if has.disk < wanted.disk {
+        format!("{} disk < {}", has.disk, wanted.disk)
+    } else {
+        return None;
+    };
+    Some(text.into())
+}
+
+/// Why hosts of a pool may not take an offering, whatever it has.
+pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) -> Option<Text> {
+    let allowed = &pool.place.offerings;
+    if !allowed.is_empty() && !allowed.iter().any(|pattern| wildcard(pattern, &offering.name)) {
+        return Some("not in place.offerings".into());
+    }
+    let isolation = input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
+    match (&offering.dedicated, isolation) {
+        (None, Some(Isolation::DedicatedHosts)) => {
+            Some(format!("shares machines with others, and tenant {} does not", pool.tenant).into())
+        }
+        (Some(owner), _) if *owner != pool.tenant => Some(format!("dedicated to tenant {owner}").into()),
+        _ => None,
+    }
+}
+
+/// What the provider calls the pool's image.
+pub(crate) fn image_of(input: &PlanInput, spec: &PoolSpec, provider: &Name, market: &Market) -> Result<Text, Text> {
+    let Some(image) = &spec.image else { return Err("the pool has no image".into()) };
+    let name = input.desired.images.get(image).and_then(|images| images.get(provider));
+    let name = name.ok_or_else(|| format!("image {image} has no entry for it"))?;
+    if market.images.contains(name) { Ok(name.clone()) } else { Err(format!("has no image {name}").into()) }
+}
+
+/// The login name that hosts of a pool get at a provider.
+pub(crate) fn login(input: &PlanInput, pool: &str, provider: &str) -> Text {
+    access(&input.desired, pool, "", provider).map_or_else(|| DEFAULT_USER.into(), |access| access.user.clone())
+}
+
+/// Whether host keys of a pool's hosts at a provider are read from their consoles.
+pub(crate) fn console(input: &PlanInput, pool: &str, provider: &str) -> bool {
+    access(&input.desired, pool, "", provider).is_some_and(|access| access.trust == Trust::Console)
+}

@@ -96,7 +96,8 @@ impl<'a> Builder<'_, 'a> {
                 Optimize::Prefer => (rank, price),
                 Optimize::Cost => (price, rank),
             };
-            (first, tie(seed, spot))
+            // Where nothing has a price, no more is taken than is needed.
+            (first, (spot.size.vcpus, spot.size.memory, spot.size.disk), tie(seed, spot))
         };
         family.spots.sort_by_cached_key(key);
         Ok(family)

@@ -7,7 +7,7 @@ use pool_inventory::{
     desired::PoolSpec,
     digest::PoolDigest,
     market::{Feature, HostSeen},
-    object::KnownHost,
+    object::{HostMount, KnownHost},
 };
 
 use super::{
@@ -41,10 +41,15 @@ impl<'a> Planner<'a> {
     /// Plans the bootstraps that are due.
     pub(crate) fn bootstraps(&mut self) -> Result<(), PlanError> {
         for pool in 0..self.pools.len() {
-            let Some(decl) = self.pools[pool].decl.filter(|decl| !decl.bootstrap.is_empty()) else { continue };
+            let Some(decl) = self.pools[pool].decl else { continue };
+            let asks = |host: &usize| !decl.bootstrap.is_empty() || self.mounts_itself((pool, *host));
+            let hosts: Vec<usize> = (0..self.pools[pool].hosts.len()).filter(asks).collect();
+            if hosts.is_empty() {
+                continue;
+            }
             let shared = self.shared(decl);
             let mut due: Vec<(usize, Option<Text>, Reason)> = Vec::new();
-            for host in 0..self.pools[pool].hosts.len() {
+            for host in hosts {
                 if let Some((digest, reason)) = self.due((pool, host), &shared) {
                     due.push((host, digest, reason));
                 }
@@ -58,6 +63,38 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the provider only attaches volumes, so that mounting them is part of a host's bootstrap.
+    pub(crate) fn only_attaches(&self, provider: &Name) -> bool {
+        self.input.capabilities.get(provider).is_some_and(|can| !can.features.contains(&Feature::Mounts))
+    }
+
+    /// The volumes that a host mounts itself, as they are recorded before this plan.
+    fn own_mounts(&self, (pool, host): HostId) -> Vec<HostMount> {
+        let name = &self.pools[pool].hosts[host].address.name;
+        let ranges = self.volumes.get(name).map(Vec::as_slice).unwrap_or_default();
+        let rows = ranges.iter().filter_map(|range| range.end.checked_sub(1).map(|at| &self.world.rows[at].now));
+        rows.filter(|row| self.only_attaches(&row.provider)).filter_map(|row| HostMount::of(row)).collect()
+    }
+
+    /// Whether something is to be mounted, or was, by the host itself.
+    fn mounts_itself(&self, (pool, host): HostId) -> bool {
+        let state = &self.states[pool][host];
+        let declared =
+            || self.pools[pool].decl.is_some_and(|decl| decl.volumes.values().any(|volume| volume.mount.is_some()));
+        state.provider.as_ref().is_some_and(|provider| self.only_attaches(provider))
+            && (!state.mounts.is_empty() && declared() || !self.own_mounts((pool, host)).is_empty())
+    }
+
+    /// The steps by which a host that stays loses volumes that it mounted itself.
+    fn unmounts(&self, id: HostId, mounts: &[HostMount]) -> Vec<DraftId> {
+        let lost = self.detached.get(&self.pools[id.0].hosts[id.1].address).map(Vec::as_slice).unwrap_or_default();
+        let mounted = |step: &&DraftId| {
+            let volume = &self.drafts.0[step.0 as usize].address;
+            mounts.iter().any(|mount| mount.volume == *volume)
+        };
+        lost.iter().filter(mounted).copied().collect()
     }
 
     fn shared(&self, decl: &PoolSpec) -> Shared {
@@ -123,8 +160,16 @@ impl<'a> Planner<'a> {
             return None;
         }
         let probed = self.probed(&address);
-        let digest = state.endpoint.as_ref().and_then(|at| Some(shared.digest.as_ref()?.host(&address.name, at, &[])));
-        let mount = state.mounts.first().map(|(_, volume)| volume.clone());
+        let mounts = self.own_mounts((pool, host));
+        let unmount =
+            self.unmounts((pool, host), &mounts).first().map(|step| self.drafts.0[step.0 as usize].address.clone());
+        let mount = state.mounts.first().map(|(_, volume)| volume.clone()).or(unmount);
+        let mut digest =
+            state.endpoint.as_ref().and_then(|at| Some(shared.digest.as_ref()?.host(&address.name, at, &mounts)));
+        if mount.is_some() && self.only_attaches(&provider) {
+            // What it will mount has no id yet, or another size.
+            digest = None;
+        }
         let reason = if state.renewed {
             Reason::FollowsFrom { address: address.clone() }
         } else {
@@ -157,6 +202,9 @@ impl<'a> Planner<'a> {
             return Some(Reason::Unfinished);
         }
         if recorded != digest {
+            if let (Some(address), None) = (&mount, digest) {
+                return Some(Reason::FollowsFrom { address: address.clone() });
+            }
             if let Some(address) = &shared.moved {
                 return Some(Reason::FollowsFrom { address: address.clone() });
             }
@@ -193,6 +241,7 @@ impl<'a> Planner<'a> {
         let Some(provider) = state.provider.clone() else { return };
         let mut needs = state.up.clone();
         needs.extend(state.mounts.iter().map(|(step, _)| *step));
+        needs.extend(self.unmounts((pool, host), &self.own_mounts((pool, host))));
         needs.extend(mentioned.iter().filter(|step| !state.up.contains(step)));
         let draft = Draft {
             address: self.pools[pool].hosts[host].address.clone(),

@@ -132,8 +132,14 @@ impl Planner<'_> {
     }
 
     fn pool_bootstraps(&self, steps: &[Step]) -> BTreeMap<Name, PoolBootstrap> {
-        let boots = steps.iter().filter(|step| matches!(step.action, Action::Bootstrap { .. }));
-        let hosts: BTreeMap<&Address, &Name> = boots.map(|step| (&step.address, &step.provider)).collect();
+        // Who unmounts a volume logs in as well.
+        let unmounted = |step: &Step| match step.action {
+            Action::Detach { .. } if self.only_attaches(&step.provider) => step.address.host_of_volume(),
+            _ => None,
+        };
+        let booted = |step: &Step| matches!(step.action, Action::Bootstrap { .. }).then(|| step.address.clone());
+        let hosts: BTreeMap<Address, &Name> =
+            steps.iter().filter_map(|step| Some((booted(step).or_else(|| unmounted(step))?, &step.provider))).collect();
         let mut out = BTreeMap::new();
         if hosts.is_empty() {
             return out;

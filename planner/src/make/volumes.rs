@@ -276,9 +276,15 @@ impl<'a> Planner<'a> {
         if let Some((to, reason)) = todo.update {
             let from = self.edited(row, last);
             let to = attached_as(to, &from);
+            let size = |spec: &Spec| spec.volume().map(|volume| volume.size);
+            let grows = wish.decl.mount.is_some() && size(&to) != size(&from);
             needs.extend(last.into_iter().chain(leftovers.iter().copied()));
             let step = self.step(row, Action::Update { from, to }, reason, needs);
             self.ledger.free(step, &less, &Charges::new());
+            if grows && self.only_attaches(&self.world.rows[row].now.provider) {
+                // What is on it does not grow by itself.
+                self.states[wish.id.0][wish.id.1].mounts.push((step, wish.address.clone()));
+            }
             last = Some(step);
         }
         if let Some(reason) = todo.detach {

@@ -37,6 +37,13 @@ pub fn run(script: &str) -> String {
                 Err(error) => out.push_str(&format!("error: {error}\n")),
             },
             "apply" => world.apply(last.as_ref().unwrap()),
+            // The run ends before the steps of this kind.
+            "apply-until" => {
+                let plan = last.as_ref().unwrap();
+                let order: Vec<usize> =
+                    (0..plan.steps.len()).take_while(|at| plan.steps[*at].action.verb() != words[1]).collect();
+                world.apply_in(plan, &order);
+            }
             "replan" => {
                 let plan = planned(&world, &words[1..]).unwrap();
                 assert!(plan.is_empty(), "a second plan has steps:\n{}", render(&plan));
@@ -134,6 +141,11 @@ fn happen(world: &mut World, words: &[&str]) {
             world.markets.get_mut(words[1]).unwrap().limits.extend(limits);
         }
         "can" => abilities(world, words[1], words[2]),
+        "cannot" => {
+            let of = |word: &str| serde_json::from_value::<Feature>(word.into()).unwrap();
+            let features = &mut world.capabilities.get_mut(words[1]).unwrap().features;
+            words[2].split(',').for_each(|word| drop(features.remove(&of(word))));
+        }
         "in-place" => {
             let (kind, field) = words[2].split_once('/').unwrap();
             let kind = format!("{kind}/x").parse::<Address>().or_else(|_| format!("{kind}/x.y").parse()).unwrap().kind;

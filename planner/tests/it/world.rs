@@ -414,7 +414,11 @@ impl World {
         }
         let shared = PoolDigest::new(&spec.spec, &spec.variables, &spec.labels, &spec.tenant, &hosts).unwrap();
         let endpoint = self.row(&step.address, step.generation).unwrap().endpoint.clone().unwrap();
-        let actual = shared.host(&step.address.name, &endpoint, &[]);
+        let itself = !self.capabilities[&step.provider].features.contains(&Feature::Mounts);
+        let volumes =
+            self.recorded.iter().filter(|row| itself && row.address.host_of_volume() == Some(step.address.clone()));
+        let mounts: Vec<HostMount> = volumes.filter_map(HostMount::of).collect();
+        let actual = shared.host(&step.address.name, &endpoint, &mounts);
         if let Some(digest) = digest {
             assert_eq!(*digest, actual, "{}", step.address);
         }

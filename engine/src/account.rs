@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use budget::Budget;
-use pool_inventory::{Kind, Token, object::Observed};
+use pool_inventory::{Kind, Token, market::Feature, object::Observed};
 use pool_providers::{Act, Operation, Progress, Provider, ProviderError, Request};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -103,6 +103,11 @@ impl Account {
     pub fn doubt(&self) -> Duration {
         let can = self.provider.capabilities();
         can.doubt.duration() + can.visibility_delay.duration()
+    }
+
+    /// Whether it only attaches volumes, and hosts mount them.
+    pub fn only_attaches(&self) -> bool {
+        !self.provider.capabilities().features.contains(&Feature::Mounts)
     }
 
     /// Calls made so far.

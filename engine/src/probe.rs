@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pool_inventory::{
-    Name, Text,
+    Address, Name, Text,
     desired::{Access, Desired},
-    market::HostSeen,
-    object::{KnownHost, Recorded},
+    market::{Capabilities, Feature, HostSeen},
+    object::{HostMount, KnownHost, Recorded},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -20,14 +20,25 @@ const HOST_LIMIT: Duration = Duration::from_secs(60);
 pub async fn hosts(
     desired: &Desired,
     recorded: &[Recorded],
+    capabilities: &BTreeMap<Name, Capabilities>,
     ways: Arc<Hosts>,
     parallel: usize,
 ) -> BTreeMap<Text, HostSeen> {
     let slots = Arc::new(Semaphore::new(parallel.max(1)));
     let mut tasks = JoinSet::new();
     let known = wanted::known_hosts(desired, recorded);
+    let only_attaches =
+        |provider: &Name| capabilities.get(provider).is_some_and(|can| !can.features.contains(&Feature::Mounts));
+    let mut volumes: BTreeMap<Address, Vec<Recorded>> = BTreeMap::new();
+    for row in recorded.iter().filter(|row| only_attaches(&row.provider)) {
+        if let Some(host) = row.address.host_of_volume() {
+            volumes.entry(host).or_default().push(row.clone());
+        }
+    }
     for row in recorded.iter().filter(|row| row.id.is_some() && row.bootstrapped.is_some() && row.endpoint.is_some()) {
-        let Some(probe) = probe(desired, row, &known) else { continue };
+        let own = volumes.get(&row.address).map_or(&[][..], Vec::as_slice);
+        let mounts = wanted::mounts(&row.address, own, &only_attaches);
+        let Some(probe) = probe(desired, row, &known, mounts) else { continue };
         let (ways, slots) = (ways.clone(), slots.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
@@ -54,11 +65,17 @@ struct Probe {
     row: Recorded,
     access: Option<Access>,
     want: wanted::Want,
+    mounts: Vec<HostMount>,
 }
 
-fn probe(desired: &Desired, row: &Recorded, known: &BTreeMap<Name, Vec<KnownHost>>) -> Option<Probe> {
+fn probe(
+    desired: &Desired,
+    row: &Recorded,
+    known: &BTreeMap<Name, Vec<KnownHost>>,
+    mounts: Vec<HostMount>,
+) -> Option<Probe> {
     let pool = row.pool.as_ref()?;
-    let spec = desired.pools.get(pool).filter(|spec| !spec.bootstrap.is_empty())?;
+    let spec = desired.pools.get(pool).filter(|spec| !spec.bootstrap.is_empty() || !mounts.is_empty())?;
     let hosts =
         spec.bootstrap.pools().into_iter().map(|pool| (pool.clone(), known.get(&pool).cloned().unwrap_or_default()));
     let want = wanted::Want {
@@ -72,11 +89,11 @@ fn probe(desired: &Desired, row: &Recorded, known: &BTreeMap<Name, Vec<KnownHost
     };
     // Another digest means that a bootstrap is planned already, with all its reasons.
     let endpoint = row.endpoint.as_ref()?;
-    if want.digest(&row.address.name, endpoint) != row.bootstrapped {
+    if want.digest(&row.address.name, endpoint, &mounts) != row.bootstrapped {
         return None;
     }
     let access = pool_planner::input::access(desired, pool, &row.address.name, &row.provider).cloned();
-    Some(Probe { row: row.clone(), access, want })
+    Some(Probe { row: row.clone(), access, want, mounts })
 }
 
 async fn ask(ways: &Hosts, probe: &Probe) -> HostSeen {
@@ -85,7 +102,7 @@ async fn ask(ways: &Hosts, probe: &Probe) -> HostSeen {
         Some(endpoint) => endpoint,
         None => return unreachable("it has no address".to_owned()),
     };
-    let rendered = match probe.want.render(&probe.row.address.name, endpoint) {
+    let rendered = match probe.want.render(&probe.row.address.name, endpoint, &probe.mounts) {
         Ok(rendered) => rendered,
         Err(error) => return unreachable(error),
     };

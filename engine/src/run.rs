@@ -8,6 +8,7 @@ mod recorder;
 mod records;
 mod settle;
 mod step;
+mod unmount;
 
 pub use dispatch::{Limits, drive};
 pub use recorder::Recorder;
@@ -16,10 +17,10 @@ pub use settle::settle;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use pool_inventory::{Lineage, Name, Text};
+use pool_inventory::{Address, Lineage, Name, Text, object::HostMount};
 use pool_planner::Plan;
 
-use crate::{account::Account, connect::Hosts};
+use crate::{account::Account, connect::Hosts, wanted};
 
 /// What all steps of a run share.
 pub struct Shared {
@@ -44,6 +45,12 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The volumes that a host mounts itself, as they are recorded now.
+    pub fn mounts_of(&self, host: &Address) -> Vec<HostMount> {
+        let only_attaches = |provider: &Name| self.accounts.get(provider).is_some_and(Account::only_attaches);
+        wanted::mounts(host, &self.records.volumes_of(host), &only_attaches)
+    }
+
     /// What an object is called in a cloud.
     pub fn cloud_name(&self, name: &str) -> Text {
         format!("{}-{}-{}", self.plan.inventory, self.plan.environment, name.replace('.', "-")).into()

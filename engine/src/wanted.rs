@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use pool_bootstrap::Rendered;
+use pool_bootstrap::{Mount, Rendered};
 use pool_inventory::{
-    Name, Text,
+    Address, Name, Text,
     desired::{BootstrapSpec, Desired, Scalar, TemplateSource},
     digest::PoolDigest,
-    object::{Endpoint, KnownHost, Recorded},
+    object::{Endpoint, HostMount, KnownHost, Recorded},
     template::{SelfHost, SharedContext, TemplateContext, render},
 };
 
@@ -33,13 +33,13 @@ pub struct Want {
 impl Want {
     /// The digest that is recorded when all of it is done on a host; none while a host that a template mentions has no
     /// address.
-    pub fn digest(&self, host: &str, endpoint: &Endpoint) -> Option<Text> {
+    pub fn digest(&self, host: &str, endpoint: &Endpoint, mounts: &[HostMount]) -> Option<Text> {
         let pool = PoolDigest::new(&self.spec, &self.variables, &self.labels, &self.tenant, &self.hosts)?;
-        Some(pool.host(host, endpoint, &[]))
+        Some(pool.host(host, endpoint, mounts))
     }
 
-    /// The spec with all templates rendered for one host.
-    pub fn render(&self, host: &str, endpoint: &Endpoint) -> Result<Rendered, String> {
+    /// The spec with all templates rendered for one host, and the volumes that it mounts itself.
+    pub fn render(&self, host: &str, endpoint: &Endpoint, mounts: &[HostMount]) -> Result<Rendered, String> {
         let me = SelfHost {
             name: host,
             address: &endpoint.host,
@@ -50,8 +50,33 @@ impl Want {
         };
         let context = TemplateContext::new(&SharedContext::new(&self.variables, &self.hosts), &me);
         let template = |source: &TemplateSource| render(source, &context);
-        pool_bootstrap::render(&self.spec, &template).map_err(|error| crate::ops::chain(&error))
+        let rendered = pool_bootstrap::render(&self.spec, &template).map_err(|error| crate::ops::chain(&error))?;
+        let mounts = mounts.iter().map(|mount| (mount.path.clone(), device(mount))).collect();
+        rendered.with_mounts(mounts).map_err(|error| crate::ops::chain(&error))
     }
+}
+
+/// A volume as the host looks for it.
+pub fn device(mount: &HostMount) -> Mount {
+    Mount {
+        id: mount.id.clone(),
+        name: mount.volume.name.clone(),
+        size: mount.size,
+        devices: pool_bootstrap::rendered::DEVICES.into(),
+    }
+}
+
+/// The volumes that a host mounts itself, as they are recorded. `only_attaches`: of providers that do not mount them.
+pub fn mounts(host: &Address, recorded: &[Recorded], only_attaches: &dyn Fn(&Name) -> bool) -> Vec<HostMount> {
+    let mut newest: BTreeMap<&Address, &Recorded> = BTreeMap::new();
+    let volumes = recorded.iter().filter(|row| row.id.is_some() && row.address.host_of_volume().as_ref() == Some(host));
+    for row in volumes.filter(|row| only_attaches(&row.provider)) {
+        let kept = newest.entry(&row.address).or_insert(row);
+        if row.generation > kept.generation {
+            *kept = row;
+        }
+    }
+    newest.into_values().filter_map(HostMount::of).collect()
 }
 
 /// The hosts of every pool as templates see them: those that are declared, with the address where it is recorded.
@@ -88,7 +113,7 @@ pub fn dry_render(desired: &Desired) -> Vec<String> {
             pool: pool.clone(),
             hosts: spec.bootstrap.pools().into_iter().map(made_up).collect(),
         };
-        if let Err(why) = want.render(&format!("{pool}-0"), &endpoint) {
+        if let Err(why) = want.render(&format!("{pool}-0"), &endpoint, &[]) {
             problems.push(format!("pool {pool}: {why}"));
         }
     }

@@ -123,6 +123,11 @@ impl SshError {
         )
     }
 
+    /// Whether the connection was refused: the machine runs, and nothing listens there.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, SshError::Unreachable { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// Whether credentials were refused.
     pub fn is_auth(&self) -> bool {
         matches!(self, SshError::AuthFailed { .. } | SshError::Agent { .. })

@@ -53,6 +53,19 @@ impl ReachError {
         }
     }
 
+    /// Whether the host runs, and nothing answers at its port.
+    pub fn is_refused(&self) -> bool {
+        match self {
+            ReachError::Ssh(error) | ReachError::Sim(LinkError::Ssh(error)) => error.is_refused(),
+            _ => false,
+        }
+    }
+
+    /// Whether the host showed another key than the one that is known.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, ReachError::Ssh(SshError::HostKeyMismatch { .. }))
+    }
+
     /// Whether the host refused the login.
     pub fn is_auth(&self) -> bool {
         matches!(self, ReachError::Ssh(error) if error.is_auth())

@@ -143,8 +143,14 @@ impl Environment {
             }
         }
         if how == Some(Observe::Hosts) {
-            seen.hosts =
-                probe::hosts(&self.desired, recorded, self.ways(), self.request.parallelism.unwrap_or(64)).await;
+            seen.hosts = probe::hosts(
+                &self.desired,
+                recorded,
+                &capabilities,
+                self.ways(),
+                self.request.parallelism.unwrap_or(64),
+            )
+            .await;
             basis.probed = seen.hosts.len();
             let down = |(host, seen): (&Text, &HostSeen)| match seen {
                 HostSeen::Unreachable(why) => Some((host.clone(), why.clone())),

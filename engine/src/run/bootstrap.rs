@@ -5,28 +5,51 @@ use std::time::Duration;
 use pool_bootstrap::{BootstrapError, ItemEvent, Link, Outcome, Rendered};
 use pool_inventory::{
     Text,
+    desired::{Access, Trust},
     object::{KnownHost, Recorded},
 };
-use pool_planner::{Step, plan::PoolBootstrap};
+use pool_planner::{Action, Step, plan::PoolBootstrap};
 use tokio::sync::mpsc;
 
 use super::{
     Shared,
     recorder::Effect,
-    step::{Done, StepError, started},
+    step::{Done, StepError, account, started, take_endpoint},
 };
 use crate::{
     connect::ReachError,
     event::{Event, Failure, FailureClass},
     ops::chain,
+    retry::Next,
     wanted::Want,
 };
 
-/// How long a new host may take until it answers SSH, after its provider said that it runs.
-const FIRST_ANSWER: Duration = Duration::from_secs(180);
+/// How long a host may take until it answers SSH.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Where it does not answer at all.
+    silent: Duration,
+    /// Where it refuses the connection: it runs, and SSH does not.
+    refused: Duration,
+}
 
-/// How long a host that was there before may take.
-const NEXT_ANSWER: Duration = Duration::from_secs(20);
+impl Patience {
+    /// A system that has just been started, after its provider said that it runs.
+    fn of_started() -> Self {
+        let first = Duration::from_secs(180);
+        Self { silent: first, refused: first }
+    }
+
+    /// A host that was there before.
+    pub fn of_known() -> Self {
+        Self { silent: Duration::from_secs(20), refused: Duration::from_secs(3) }
+    }
+
+    /// One try.
+    pub fn once() -> Self {
+        Self { silent: Duration::ZERO, refused: Duration::ZERO }
+    }
+}
 
 /// Does on a host what its pool asks for.
 pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done {
@@ -34,26 +57,49 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let Some(plan) = shared.plan.bootstraps.get(&pool) else {
         return Err(refused("the plan has no bootstrap for it").into());
     };
-    let fresh = row.bootstrapped.is_none() && !row.adopted;
+    let started_now = row.bootstrapped.is_none() && !row.adopted || starts(shared, step);
+    let patience = if started_now { Patience::of_started() } else { Patience::of_known() };
     // From here on the host may differ from what was recorded, until all is done.
     row.bootstrapped = None;
     started(shared, step, 0, Some(row.clone())).await?;
     let endpoint = row.endpoint.clone().ok_or_else(|| refused("the host has no address"))?;
     let want = want(shared, plan, pool);
-    let rendered = want.render(&row.address.name, &endpoint).map_err(|why| refused(&why))?;
+    let mounts = shared.mounts_of(&row.address);
+    let rendered = want.render(&row.address.name, &endpoint, &mounts).map_err(|why| refused(&why))?;
     let access = plan.access.get(&row.address.name);
-    let (mut link, learnt) = reach(shared, &row, access, if fresh { FIRST_ANSWER } else { NEXT_ANSWER }).await?;
+    if started_now && trusts_console(access) {
+        console_keys(shared, step, &mut row, &[]).await?;
+    }
+    let reached = match reach(shared, &row, access, patience).await {
+        // The console may still have shown what the system before had written there.
+        Err(Unreached { old_key: true, .. }) if started_now && trusts_console(access) => {
+            let old = row.endpoint.as_ref().map(|at| at.host_keys.clone()).unwrap_or_default();
+            console_keys(shared, step, &mut row, &old).await?;
+            reach(shared, &row, access, patience).await
+        }
+        reached => reached,
+    };
+    let (mut link, learnt) = reached?;
     if let (Some(key), Some(at)) = (learnt, row.endpoint.as_mut()) {
         at.host_keys = vec![key];
     }
     let done = apply(shared, step, link.as_mut(), &rendered).await.map_err(failed)?;
-    row.bootstrapped = want.digest(&row.address.name, &endpoint);
+    row.bootstrapped = want.digest(&row.address.name, &endpoint, &mounts);
     let detail: Text = match done.changed.len() {
         0 => "nothing was missing".into(),
         1 => "1 item done".into(),
         n => format!("{n} items done").into(),
     };
     Ok((Some(detail), Effect::Put(row)))
+}
+
+/// Whether a step before this one starts the host.
+fn starts(shared: &Shared, step: &Step) -> bool {
+    let mut before = step.needs.iter().filter_map(|need| shared.plan.steps.get(need.0 as usize));
+    let starting = |action: &Action| {
+        matches!(action, Action::Create { .. } | Action::Rebuild { .. } | Action::Update { .. } | Action::PowerOn)
+    };
+    before.any(|other| other.address == step.address && starting(&other.action))
 }
 
 /// Does what is missing, and journals each item that was done, as it happens.
@@ -118,13 +164,14 @@ fn want(shared: &Shared, plan: &PoolBootstrap, pool: pool_inventory::Name) -> Wa
     }
 }
 
-async fn reach(
+/// Opens a link to a host, again and again for as long as it may take.
+pub async fn reach(
     shared: &Shared,
     row: &Recorded,
-    access: Option<&pool_inventory::desired::Access>,
-    patience: Duration,
-) -> Result<(Box<dyn pool_bootstrap::Link>, Option<Text>), StepError> {
-    let until = tokio::time::Instant::now() + patience;
+    access: Option<&Access>,
+    patience: Patience,
+) -> Result<(Box<dyn pool_bootstrap::Link>, Option<Text>), Unreached> {
+    let begun = tokio::time::Instant::now();
     let mut tries = 0;
     loop {
         let error = match shared.hosts.link(row, access).await {
@@ -132,13 +179,84 @@ async fn reach(
             Err(error) => error,
         };
         let pause = crate::retry::backoff(tries, crate::random::unit(), None).min(Duration::from_secs(5));
-        if !error.is_unreachable() || tokio::time::Instant::now() + pause > until {
-            return Err(unreached(&error).into());
+        let patience = if error.is_refused() { patience.refused } else { patience.silent };
+        if !error.is_unreachable() || begun.elapsed() + pause > patience {
+            return Err(Unreached { old_key: error.is_mismatch(), failure: unreached(&error) });
         }
         tokio::time::sleep(pause).await;
         tries += 1;
     }
 }
+
+/// Why a host was not reached.
+pub struct Unreached {
+    /// For people.
+    pub failure: Failure,
+    /// Whether it showed another host key than the one that is known.
+    old_key: bool,
+}
+
+impl From<Unreached> for Failure {
+    fn from(unreached: Unreached) -> Self {
+        unreached.failure
+    }
+}
+
+impl From<Unreached> for StepError {
+    fn from(unreached: Unreached) -> Self {
+        unreached.failure.into()
+    }
+}
+
+fn trusts_console(access: Option<&Access>) -> bool {
+    access.is_some_and(|access| access.trust == Trust::Console)
+}
+
+/// How long the console of a system that has just been started may take to show its host keys: they are written there at
+/// the end of its first start, by cloud-init.
+const CONSOLE: Duration = Duration::from_secs(300);
+
+/// Waits until the provider has read host keys from the console, other ones than `old`.
+async fn console_keys(shared: &Shared, step: &Step, row: &mut Recorded, old: &[Text]) -> Result<(), StepError> {
+    let known =
+        |row: &Recorded| row.endpoint.as_ref().is_some_and(|at| !at.host_keys.is_empty() && at.host_keys != old);
+    let begun = tokio::time::Instant::now();
+    for tries in 0.. {
+        if known(row) {
+            return Ok(());
+        }
+        if begun.elapsed() > CONSOLE {
+            break;
+        }
+        if tries == 1 {
+            let detail = "waiting for its console to show its host keys".into();
+            shared.recorder.publish(Event::StepProgress { step: step.id, detail }).await;
+        }
+        if tries > 0 {
+            tokio::time::sleep(crate::retry::backoff(tries, crate::random::unit(), None).min(CONSOLE_PAUSE)).await;
+        }
+        match account(shared, step)?.find(&row.token).await {
+            Ok(seen) => take_endpoint(row, seen.as_ref()),
+            Err(error) if matches!(crate::retry::next(&error), Next::Again | Next::Settle) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let message = format!("the console of {} has shown no host key within {} s", row.address, CONSOLE.as_secs());
+    Err(Failure {
+        class: FailureClass::Unreachable,
+        message: message.into(),
+        detail: Some(
+            "host keys are read from what cloud-init writes to the console at the end of the first start".into(),
+        ),
+        hint: Some(
+            "the next pool apply waits again; without a console, leave `trust` out: keys are then handed in".into(),
+        ),
+    }
+    .into())
+}
+
+/// Longest pause between two looks at a console: each is a call.
+const CONSOLE_PAUSE: Duration = Duration::from_secs(10);
 
 fn unreached(error: &ReachError) -> Failure {
     let (class, hint) = match error {

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use pool_inventory::{Address, Name, object::Recorded};
+use pool_inventory::{Address, Kind, Name, object::Recorded};
 
 /// Rows by (address, generation).
 #[derive(Default)]
@@ -45,6 +45,16 @@ impl Records {
     pub fn hosts_of(&self, pool: &Name) -> Vec<Recorded> {
         let of = |row: &&Recorded| row.pool.as_ref() == Some(pool) && row.spec.host().is_some() && row.id.is_some();
         self.lock().values().flatten().filter(of).cloned().collect()
+    }
+
+    /// The volumes of a host: of each the newest generation that has an id.
+    pub fn volumes_of(&self, host: &Address) -> Vec<Recorded> {
+        let prefix = format!("{}.", host.name);
+        let map = self.lock();
+        let of = map.iter().filter(|(address, _)| address.kind == Kind::Volume && address.name.starts_with(&prefix));
+        let newest =
+            |rows: &Vec<Recorded>| rows.iter().filter(|row| row.id.is_some()).max_by_key(|r| r.generation).cloned();
+        of.filter_map(|(_, rows)| newest(rows)).collect()
     }
 
     /// Sets a row.

@@ -11,7 +11,7 @@ use pool_providers::{Act, ProviderError, Request};
 use pool_state::StateError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, bootstrap, create, recorder::Effect};
+use super::{Shared, bootstrap, create, recorder::Effect, unmount};
 use crate::{
     account::Account,
     event::{Event, Failure, FailureClass},
@@ -160,6 +160,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
                 .volume()
                 .and_then(|volume| volume.attached.as_ref())
                 .and_then(|at| shared.records.newest(&at.host));
+            unmount::unmount(shared, step, &row, host.as_ref()).await?;
             update(shared, step, row, to, host.and_then(|host| host.id)).await
         }
         Action::Rebuild { to, .. } => rebuild(shared, step, row, to).await,
@@ -195,6 +196,10 @@ async fn rebuild(shared: &Shared, step: &Step, mut row: Recorded, to: &Spec) -> 
     let Spec::Host(host) = to else { return Err(gone(step).into()) };
     // The old system is lost as soon as this is asked for: what was done on it counts no more.
     row.bootstrapped = None;
+    if let Some(at) = row.endpoint.as_mut() {
+        // Its keys go with it; the new system's are handed in, or shown by it.
+        at.host_keys.clear();
+    }
     started(shared, step, 0, Some(row.clone())).await?;
     let seen = again(shared, step, &row, Act::Rebuild { id, to: Box::new(host.clone()) }).await?;
     shared.hosts.forget(&row);

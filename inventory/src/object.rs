@@ -296,7 +296,11 @@ impl Changes {
             let show = |at: &Option<Endpoint>| {
                 at.as_ref().map_or_else(
                     || "none".into(),
-                    |at| format!("{}:{} ({} host keys)", at.host, at.port, at.host_keys.len()),
+                    |at| {
+                        let keys: Vec<String> = at.host_keys.iter().map(|key| brief_key(key)).collect();
+                        let keys = if keys.is_empty() { "no host key".to_owned() } else { keys.join(", ") };
+                        format!("{}:{} ({keys})", at.host, at.port)
+                    },
                 )
             };
             self.push("address", show(&a.at), show(&b.at));
@@ -392,6 +396,14 @@ impl Changes {
 
 fn show<T: ToString>(value: &Option<T>) -> String {
     value.as_ref().map_or_else(|| "none".to_owned(), T::to_string)
+}
+
+/// A host key by its algorithm and its end, which tells it from others.
+fn brief_key(key: &str) -> String {
+    let mut words = key.split_whitespace();
+    let (algorithm, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let end: Vec<char> = key.chars().rev().take(12).collect();
+    format!("{algorithm} …{}", end.into_iter().rev().collect::<String>())
 }
 
 fn keys(keys: &[Text]) -> String {

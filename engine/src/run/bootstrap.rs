@@ -181,7 +181,7 @@ pub async fn reach(
         let pause = crate::retry::backoff(tries, crate::random::unit(), None).min(Duration::from_secs(5));
         let patience = if error.is_refused() { patience.refused } else { patience.silent };
         if !error.is_unreachable() || begun.elapsed() + pause > patience {
-            return Err(Unreached { old_key: error.is_mismatch(), failure: unreached(&error) });
+            return Err(Unreached { old_key: error.is_mismatch(), failure: unreached(&error, row, access) });
         }
         tokio::time::sleep(pause).await;
         tries += 1;
@@ -258,14 +258,30 @@ async fn console_keys(shared: &Shared, step: &Step, row: &mut Recorded, old: &[T
 /// Longest pause between two looks at a console: each is a call.
 const CONSOLE_PAUSE: Duration = Duration::from_secs(10);
 
-fn unreached(error: &ReachError) -> Failure {
-    let (class, hint) = match error {
-        error if error.is_auth() => (FailureClass::Unauthorized, "check the user and the key in its `ssh:` settings"),
-        error if error.is_unreachable() => (FailureClass::Unreachable, "the next pool apply goes on with it"),
-        ReachError::Key(_) => (FailureClass::Unauthorized, "check `ssh.key`"),
-        _ => (FailureClass::Refused, "compare the host's key with the one that is pinned"),
+fn unreached(error: &ReachError, row: &Recorded, access: Option<&Access>) -> Failure {
+    let host = &row.address;
+    let trust = access.map(|access| access.trust);
+    let (class, hint): (_, Text) = match error {
+        error if error.is_auth() => {
+            (FailureClass::Unauthorized, "check the user and the key in its `ssh:` settings".into())
+        }
+        error if error.is_unreachable() => (FailureClass::Unreachable, "the next pool apply goes on with it".into()),
+        ReachError::Key(_) => (FailureClass::Unauthorized, "check `ssh.key`".into()),
+        error if error.is_mismatch() && row.adopted && trust == Some(Trust::FirstContact) => {
+            let hint =
+                format!("if it was reinstalled: pool state rm {host}, and the next pool apply accepts its new key");
+            (FailureClass::Refused, hint.into())
+        }
+        error if error.is_mismatch() && row.adopted => {
+            (FailureClass::Refused, "if it was reinstalled: put its new key into `host_key:`".into())
+        }
+        error if error.is_mismatch() => {
+            let hint = format!("if it was reinstalled by others: pool apply --replace {host} makes it anew");
+            (FailureClass::Refused, hint.into())
+        }
+        _ => (FailureClass::Refused, "compare the host's key with the one that is pinned".into()),
     };
-    Failure { class, message: chain(error).into(), detail: None, hint: Some(hint.into()) }
+    Failure { class, message: chain(error).into(), detail: None, hint: Some(hint) }
 }
 
 fn failed(error: BootstrapError) -> Failure {

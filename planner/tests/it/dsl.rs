@@ -144,7 +144,7 @@ fn happen(world: &mut World, words: &[&str]) {
         "cannot" => {
             let of = |word: &str| serde_json::from_value::<Feature>(word.into()).unwrap();
             let features = &mut world.capabilities.get_mut(words[1]).unwrap().features;
-            words[2].split(',').for_each(|word| drop(features.remove(&of(word))));
+            features.retain(|feature| words[2].split(',').all(|word| of(word) != *feature));
         }
         "in-place" => {
             let (kind, field) = words[2].split_once('/').unwrap();

@@ -11,11 +11,11 @@ use std::{
 use pool_inventory::{
     Address, Bytes, Kind, Name, Text,
     desired::{OnRemove, Provisioning},
-    object::{CopySpec, Observed, Spec, VolumeSpec},
+    object::{Attachment, CopySpec, NetworkSpec, Observed, Spec, VolumeSpec},
 };
 use pool_providers::{Act, Provider, ProviderError};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, list};
 
 const GIB: u64 = 1 << 30;
 
@@ -45,7 +45,8 @@ fn file(id: &Text) -> Option<PathBuf> {
     let root = PathBuf::from(std::env::var_os("POOL_TEST_CINDER")?);
     let folders = std::fs::read_dir(root).expect("a folder").map(|entry| entry.expect("an entry").path());
     let all = folders.filter(|path| path.is_dir()).flat_map(|dir| std::fs::read_dir(dir).expect("a folder"));
-    all.map(|entry| entry.expect("an entry").path()).find(|path| path.to_string_lossy().contains(&**id))
+    let found = all.map(|entry| entry.expect("an entry").path()).find(|path| path.to_string_lossy().contains(&**id));
+    Some(found.unwrap_or_else(|| panic!("no file holds volume {id}")))
 }
 
 fn write(id: &Text, text: &str) {
@@ -171,4 +172,55 @@ async fn what_makes_no_sense_is_refused_before_it_is_asked_for() {
         assert!(matches!(&refused, Err(ProviderError::Invalid { field: f, .. }) if &**f == field), "{refused:?}");
     }
     assert_eq!(bench.ours(Kind::Volume).await, []);
+}
+
+#[tokio::test]
+async fn a_volume_in_use_moves_and_changes() {
+    let bench = Bench::new("stor-h");
+    let network = Address::network("front");
+    let range = "10.205.0.0/24".parse().expect("a range");
+    let front = bench.create(&network, Spec::Network(NetworkSpec::new(range))).await;
+    let (one, two) = (Address::host("web-1"), Address::host("web-2"));
+    let host = || Spec::Host(crate::conformance::host());
+    let (first, second) = tokio::join!(bench.create(&one, host()), bench.create(&two, host()));
+
+    let address = Address::volume("web-1", "data");
+    let mut wanted = volume("gold", 1);
+    let made = bench.create(&address, Spec::Volume(wanted.clone())).await;
+    write(&made.id, "kept in use");
+    let at = |host: &Address| Some(Attachment { host: host.clone(), mount: None });
+    wanted.attached = at(&one);
+    let to = Spec::Volume(wanted.clone());
+    bench.counted("attach", bench.update(&address, &made.id, to.clone(), Some(first.id.clone()))).await;
+    bench.settled(&address, &to).await;
+    let seen = list(&bench.another(), Kind::Volume).await.into_iter().find(|volume| volume.id == made.id);
+    assert_eq!(seen.expect("a volume").spec.changes(&to), []);
+    let refused =
+        bench.act(&address, Act::Restore { id: made.id.clone(), from: made.id.clone(), kind: Kind::Snapshot });
+    let refused = refused.await;
+    assert!(matches!(&refused, Err(ProviderError::Invalid { field, .. }) if &**field == "attached"), "{refused:?}");
+
+    (wanted.size, wanted.backend) = (Bytes(2 * GIB), "private/bronze".into());
+    let to = Spec::Volume(wanted.clone());
+    let grow = bench.update(&address, &made.id, to.clone(), Some(first.id.clone()));
+    bench.counted("extend and retype in use", grow).await;
+    bench.settled(&address, &to).await;
+    holds(&made.id, "kept in use");
+
+    wanted.attached = at(&two);
+    let to = Spec::Volume(wanted.clone());
+    bench.counted("to another host", bench.update(&address, &made.id, to.clone(), Some(second.id.clone()))).await;
+    bench.settled(&address, &to).await;
+    let refused = bench.act(&address, Act::Delete { id: made.id.clone(), kind: Kind::Volume }).await;
+    assert!(matches!(&refused, Err(ProviderError::Conflict(_))), "{refused:?}");
+    let refused = bench.act(&network, Act::Delete { id: front.id.clone(), kind: Kind::Network }).await;
+    assert!(matches!(&refused, Err(ProviderError::Conflict(text)) if text.contains(&*first.id)), "{refused:?}");
+
+    wanted.attached = None;
+    let to = Spec::Volume(wanted.clone());
+    bench.counted("detach", bench.update(&address, &made.id, to.clone(), Some(second.id.clone()))).await;
+    bench.settled(&address, &to).await;
+    holds(&made.id, "kept in use");
+    tokio::join!(bench.delete(&one, &first.id), bench.delete(&two, &second.id));
+    gone(&bench, &[(&address, &made), (&network, &front)]).await;
 }

@@ -122,7 +122,7 @@ impl Cloud {
         if let Ok(name) = Name::new(&request.owner.address.name) {
             self.networks.remember(&request.owner.lineage, &name, standing);
         }
-        let mut observed = parts::foreign(&network);
+        let mut observed = parts::foreign(&network, &[]);
         if let Spec::Network(spec) = &mut observed.spec {
             spec.existing = Some(wanted.into());
         }
@@ -146,7 +146,7 @@ impl Cloud {
     ) -> Result<Progress, ProviderError> {
         let (network, lists) = self.lists_of(id).await?;
         if to.existing.is_some() {
-            let mut observed = parts::foreign(&network);
+            let mut observed = parts::foreign(&network, &[]);
             observed.spec = Spec::Network(to.clone());
             return Ok(done(observed));
         }
@@ -165,7 +165,7 @@ impl Cloud {
     pub(super) async fn list_networks(&self, _from: Option<Text>) -> Result<Page, ProviderError> {
         let lists = self.lists().await?;
         self.learn(&lists);
-        Ok(Page { objects: lists.observed(), next: None })
+        Ok(Page { objects: lists.observed(&self.used()), next: None })
     }
 
     /// Neutron is done when it answers.
@@ -177,7 +177,7 @@ impl Cloud {
         let lists = self.lists().await?;
         self.learn(&lists);
         let of_token = |observed: &Observed| observed.owner.as_ref().is_some_and(|owner| owner.token == *token);
-        let Some(found) = lists.observed().into_iter().find(of_token) else { return Ok(None) };
+        let Some(found) = lists.observed(&self.used()).into_iter().find(of_token) else { return Ok(None) };
         // This process was asked for all of it, and knows what is missing.
         let Some(begun) = self.networks.begun(token) else { return Ok(Some(found)) };
         let far = *begun.progress.lock().await;
@@ -188,6 +188,11 @@ impl Cloud {
             Progress::Done(whole) => Ok(Some(*whole)),
             Progress::Gone | Progress::Pending(_) => Ok(Some(found)),
         }
+    }
+
+    /// Names and ids of the networks that are used as they are.
+    fn used(&self) -> Vec<&Text> {
+        self.spec.networks.values().collect()
     }
 
     /// Where hosts of a network stand.

@@ -97,14 +97,14 @@ impl Lists {
         }
     }
 
-    /// Everything, as the engine sees it.
-    pub fn observed(&self) -> Vec<Observed> {
+    /// Everything, as the engine sees it. `used` are the names and ids of networks that are used as they are.
+    pub fn observed(&self, used: &[&Text]) -> Vec<Observed> {
         let names: BTreeMap<&str, (Lineage, Name)> = self.groups.iter().filter_map(name_of_group).collect();
         let mut taken = BTreeSet::new();
         let mut all = Vec::with_capacity(self.networks.len());
         for network in &self.networks {
             let Some(owner) = mark(&network.description) else {
-                all.push(foreign(network));
+                all.push(foreign(network, used));
                 continue;
             };
             let parts = self.parts(network);
@@ -207,12 +207,13 @@ fn status(network: &Network) -> Status {
     }
 }
 
-/// A network that is used as it is, or by others.
-pub(super) fn foreign(network: &Network) -> Observed {
+/// A network that is used as it is, or by others. It is called as the inventory calls it, which may be by its id.
+pub(super) fn foreign(network: &Network, used: &[&Text]) -> Observed {
+    let by_id = used.iter().any(|wanted| **wanted == network.id);
     let spec = NetworkSpec {
         cidr: None,
         tags: BTreeMap::new(),
-        existing: Some(network.name.clone()),
+        existing: Some(if by_id { network.id.clone() } else { network.name.clone() }),
         router: None,
         dhcp: true,
         dns: Vec::new(),

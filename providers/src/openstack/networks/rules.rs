@@ -244,3 +244,6 @@ fn shown(rule: &GroupRule, content: Option<&Content>, network_of: impl Fn(&str) 
     let (protocol, ports) = content.map_or((Protocol::Any, None), |content| (content.protocol, content.ports));
     Rule { peer, protocol, ports }
 }
+
+#[cfg(test)]
+mod tests;

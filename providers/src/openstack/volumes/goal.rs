@@ -97,3 +97,83 @@ impl Goal {
         if self.asked.contains(&ask) { Next::Refused(ask) } else { Next::Ask(ask) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::answers::Attached,
+        Ask::{Attach, Detach, Extend, Retype},
+        *,
+    };
+
+    fn volume() -> Volume {
+        Volume {
+            id: "v".into(),
+            name: None,
+            status: "available".into(),
+            size: 1,
+            volume_type: Some("gold".into()),
+            availability_zone: None,
+            metadata: [("pool_token".into(), "t".into()), ("owner".into(), "ann".into())].into(),
+            attachments: Vec::new(),
+            migration_status: None,
+        }
+    }
+
+    /// Cinder and Nova, which do at once what they accept.
+    fn carry_out(volume: &mut Volume, ask: &Ask) {
+        match ask {
+            Detach(_) => (volume.attachments, volume.status) = (Vec::new(), "available".into()),
+            Extend(size) => volume.size = *size,
+            Retype(kind) => volume.volume_type = Some(kind.clone()),
+            Attach(server) => {
+                volume.attachments = vec![Attached { server_id: server.clone() }];
+                volume.status = "in-use".into();
+            }
+        }
+    }
+
+    fn goal() -> Goal {
+        let labels = [("owner".into(), "bob".into())].into();
+        Goal { size: 3, kind: "bronze".into(), server: Some("new".into()), labels, asked: Vec::new() }
+    }
+
+    #[test]
+    fn many_changes_are_made_one_by_one_and_only_once() {
+        let (mut volume, mut goal, mut done) = (volume(), goal(), Vec::new());
+        carry_out(&mut volume, &Attach("old".into()));
+        loop {
+            // As it travels from poll to poll.
+            goal = serde_json::from_str(&serde_json::to_string(&goal).expect("json")).expect("a goal");
+            match goal.next(&volume) {
+                Next::Done => break,
+                Next::Label(all) => volume.metadata = all,
+                Next::Ask(ask) => {
+                    volume.status = "retyping".into();
+                    assert_eq!(goal.next(&volume), Next::Wait);
+                    volume.status = "available".into();
+                    carry_out(&mut volume, &ask);
+                    goal.asked.push(ask.clone());
+                    done.push(ask);
+                }
+                other => panic!("{other:?} after {done:?}"),
+            }
+        }
+        assert_eq!(done, [Detach("old".into()), Extend(3), Retype("bronze".into()), Attach("new".into())]);
+        assert_eq!(volume.metadata["owner"], "bob".into());
+        assert_eq!(volume.metadata["pool_token"], "t".into());
+    }
+
+    #[test]
+    fn what_was_accepted_and_taken_back_is_refused() {
+        let (mut volume, mut goal) = (volume(), goal());
+        volume.metadata.insert("owner".into(), "bob".into());
+        assert_eq!(goal.next(&volume), Next::Ask(Extend(3)));
+        goal.asked.push(Extend(3));
+        assert_eq!(goal.next(&volume), Next::Refused(Extend(3)));
+        volume.size = 4;
+        assert_eq!(goal.next(&volume), Next::Shrinks);
+        volume.status = "error_extending".into();
+        assert_eq!(goal.next(&volume), Next::Broken);
+    }
+}

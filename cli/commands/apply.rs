@@ -2,9 +2,13 @@
 
 use pool_engine::{
     RunSummary,
-    ops::{self, ApplyRequest, Environment, Interrupts, PlanRequest, SavedPlan},
+    ops::{self, ApplyRequest, Environment, Interrupts, Observe, PlanRequest, SavedPlan},
 };
-use pool_planner::plan::{Declined, Why};
+use pool_planner::{
+    Scope,
+    input::Errand,
+    plan::{Declined, Why},
+};
 use serde_json::json;
 
 use super::plan::{going, make, plan_event, request};
@@ -50,6 +54,22 @@ pub fn destroy(cx: &Context, args: &Destroy) -> Outcome {
     })
 }
 
+/// Does what is asked for by name, and nothing else: plans, shows, asks, does. Hosts are not probed: an errand is about
+/// what providers have.
+pub fn errands(
+    cx: &Context,
+    command: &str,
+    how: &ApplyFlags,
+    which: impl AsyncFnOnce(&Environment) -> Result<Vec<Errand>, CliError>,
+) -> Outcome {
+    let on_failure = on_failure(how)?;
+    cx.ui.events_begin(command);
+    cx.with_environment(async |env: Environment| {
+        let scope = Scope { errands: which(&env).await?, ..Scope::default() };
+        plan_and_apply(cx, &env, PlanRequest { scope, observe: Observe::Providers }, how, on_failure).await
+    })
+}
+
 fn on_failure(flags: &ApplyFlags) -> Result<ops::OnFailure, CliError> {
     match flags.on_failure {
         OnFailure::Stop => Ok(ops::OnFailure::Stop),
@@ -90,9 +110,9 @@ async fn plan_and_apply(
 
 /// What a plan without steps ends with: "nothing to do" is said only of what was seen and may be done.
 fn idle_code(saved: &SavedPlan, destroy: bool) -> ExitCode {
-    let protected = |declined: &Declined| matches!(declined.why, Why::Protected { .. });
+    let held = |declined: &Declined| matches!(declined.why, Why::Protected { .. } | Why::HasSnapshots { .. });
     match () {
-        () if destroy && saved.plan.declined.iter().any(protected) => ExitCode::Refused,
+        () if destroy && saved.plan.declined.iter().any(held) => ExitCode::Refused,
         () if !saved.basis.unreachable.is_empty() => ExitCode::Unreachable,
         () => ExitCode::Done,
     }
@@ -103,7 +123,7 @@ fn refuse_incomplete(cx: &Context, saved: &SavedPlan, how: &ApplyFlags) -> Resul
     if how.partial || !saved.plan.is_incomplete() {
         return Ok(());
     }
-    let blocked = saved.plan.declined.iter().filter(|declined| declined.why.blocks()).count();
+    let blocked = saved.plan.declined.iter().filter(|declined| saved.plan.blocks(declined)).count();
     let error = CliError::new(ExitCode::Refused, format!("{} of this plan cannot be done", count(blocked, "item")));
     Err(match saved.plan.is_empty() {
         true => error.hint(format!("see why with: {}", cx.command(&format!("show {}", saved.id)))),
@@ -140,13 +160,14 @@ async fn carry_out(
     let mut signals = Signals::listen()?;
     let (sender, receiver) = tokio::sync::mpsc::channel(EVENTS);
     let tally = Tally::new(plan.plan.steps.iter().map(|step| &step.address));
+    let by_name = !plan.plan.scope.errands.is_empty();
     let request = ApplyRequest { plan, partial: how.partial, on_failure, command: command_line() };
     let work = async {
         let run = env.apply(request, sender, interrupts.clone());
         tokio::join!(run, follow(&cx.ui, receiver, tally))
     };
     tokio::select! {
-        (summary, tally) = work => finish(cx, &summary?, &tally),
+        (summary, tally) = work => finish(cx, &summary?, &tally, by_name),
         () = signals.drive(&interrupts) => Err(CliError::new(ExitCode::Interrupted, "ended at the third signal")
             .hint(format!("what was begun is journalled; go on with: {}", cx.command("apply")))),
     }
@@ -158,9 +179,14 @@ fn command_line() -> pool_inventory::Text {
     format!("pool {}", words.join(" ")).into()
 }
 
-fn finish(cx: &Context, summary: &RunSummary, tally: &Tally) -> Outcome {
+fn finish(cx: &Context, summary: &RunSummary, tally: &Tally, by_name: bool) -> Outcome {
     let code = ExitCode::from_number(summary.exit_code());
     cx.ui.event(&json!({ "event": "summary", "exit_code": code.code(), "run": summary }));
-    cx.ui.data(&report(tally, summary, |rest| cx.command(rest)));
+    // An apply brings back what is declared; what was asked for by name has to be asked for again.
+    let command = |rest: &str| match rest {
+        "apply" if by_name => format!("{}, and ask for the rest again", cx.command(rest)),
+        rest => cx.command(rest),
+    };
+    cx.ui.data(&report(tally, summary, command));
     Ok(code)
 }

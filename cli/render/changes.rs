@@ -86,6 +86,8 @@ pub struct Counts {
     pub release: usize,
     /// Records that are dropped or brought up to date.
     pub record: usize,
+    /// Volumes that get the content of a copy back.
+    pub restore: usize,
 }
 
 /// Lines and counts of a plan.
@@ -104,7 +106,7 @@ pub fn fold(plan: &Plan) -> (Vec<Line>, Counts) {
         lines.extend(object_lines(address, steps, &fresh, &mut counts));
     }
     lines.sort_by_cached_key(|line| {
-        let host = line.address.host_of_volume().unwrap_or_else(|| line.address.clone());
+        let host = line.address.host_below().unwrap_or_else(|| line.address.clone());
         (line.symbol, line.address.kind != Kind::Network, host, line.address.clone())
     });
     (lines, counts)
@@ -115,7 +117,12 @@ fn is_fresh(steps: &[&Step]) -> bool {
     steps.iter().any(|step| {
         matches!(
             step.action,
-            Action::Create { .. } | Action::Adopt { .. } | Action::Rebuild { .. } | Action::Delete | Action::Release
+            Action::Create { .. }
+                | Action::Adopt { .. }
+                | Action::Rebuild { .. }
+                | Action::Restore { .. }
+                | Action::Delete
+                | Action::Release
         )
     })
 }
@@ -161,6 +168,10 @@ fn whole(address: &Address, steps: &[&Step], counts: &mut Counts) -> Option<Line
                 counts.replace += 1;
                 return Some(line(Symbol::Replace, words::fields(&from.changes(to)), "rebuild", step));
             }
+            Action::Restore { from } => {
+                counts.restore += 1;
+                return Some(line(Symbol::Replace, format!("content of today → {from}"), "restore", step));
+            }
             _ => {}
         }
     }
@@ -190,15 +201,20 @@ fn part(step: &Step, host_is_fresh: bool, counts: &mut Counts) -> Option<Line> {
         }
         Action::Detach { .. } => (Symbol::Change, "detach".to_owned(), "in place"),
         Action::PowerOn => (Symbol::Change, "power on".to_owned(), "in place"),
+        Action::PowerOff => (Symbol::Change, "power off".to_owned(), "in place"),
+        Action::Restart => (Symbol::Change, "restart".to_owned(), "in place"),
         Action::Forget => (Symbol::Remove, "drop the record".to_owned(), "record only"),
         Action::Record { .. } => {
             let fields = words::fields(reason_fields(&step.reason));
             (Symbol::Change, if fields.is_empty() { "update the record".to_owned() } else { fields }, "record only")
         }
         Action::Bootstrap { .. } => (Symbol::Bootstrap, "bootstrap".to_owned(), ""),
-        Action::Create { .. } | Action::Adopt { .. } | Action::Rebuild { .. } | Action::Delete | Action::Release => {
-            return None;
-        }
+        Action::Create { .. }
+        | Action::Adopt { .. }
+        | Action::Rebuild { .. }
+        | Action::Restore { .. }
+        | Action::Delete
+        | Action::Release => return None,
         // A knot of the graph that does nothing.
         Action::Gather => return None,
     };

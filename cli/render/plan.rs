@@ -7,7 +7,10 @@ use std::{
 
 use pool_engine::ops::SavedPlan;
 use pool_inventory::{Address, Money, object::Recorded};
-use pool_planner::plan::{Declined, Group, Refusal, Why};
+use pool_planner::{
+    Action, Plan,
+    plan::{Declined, Group, Refusal, Why},
+};
 
 use super::{
     changes::{Counts, Line, Symbol, fold, sum_up},
@@ -46,7 +49,8 @@ pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
         let _ = writeln!(text, "{} host/{host} was not reached: {why}", paint(WARN, "warning:"));
     }
     text.push('\n');
-    let fates = fates(&saved.plan.declined, view.verbose);
+    // Nothing of what was asked for by name is left out quietly.
+    let fates = fates(&saved.plan.declined, view.verbose || !saved.plan.scope.errands.is_empty());
     let limit = if view.verbose { usize::MAX } else { MOST_LINES };
     let (lines, rest) = lines.split_at(lines.len().min(limit));
     let names = lines.iter().map(|line| width(&line.address.to_string()));
@@ -54,13 +58,28 @@ pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
     change_lines(&mut text, lines, columns, view.verbose);
     rest_lines(&mut text, rest);
     fate_lines(&mut text, &fates, columns, saved, view.verbose);
-    if !view.verbose {
+    if !view.verbose && saved.plan.scope.errands.is_empty() {
         quiet_sums(&mut text, &saved.plan.declined);
     }
     if !text.ends_with("\n\n") {
         text.push('\n');
     }
     text.push_str(&sums(saved, &counts));
+    text.push_str(&consequences(&saved.plan));
+    text
+}
+
+/// What whoever asked for an errand should know before it is done.
+fn consequences(plan: &Plan) -> String {
+    let mut text = String::new();
+    for step in &plan.steps {
+        if let Action::Restore { .. } = step.action {
+            let _ = writeln!(text, "What {} holds now is lost.", step.address);
+        }
+    }
+    if plan.steps.iter().any(|step| matches!(step.action, Action::PowerOff)) {
+        text.push_str("The next apply starts again what is off.\n");
+    }
     text
 }
 
@@ -223,6 +242,7 @@ fn sums(saved: &SavedPlan, counts: &Counts) -> String {
     let others = [
         (counts.adopt, "to adopt"),
         (counts.release, "to release"),
+        (counts.restore, "to restore"),
         (counts.record, "to record"),
         (counts.bootstrap, "to bootstrap"),
     ];
@@ -237,6 +257,8 @@ fn sums(saved: &SavedPlan, counts: &Counts) -> String {
 fn no_changes(saved: &SavedPlan) -> String {
     let (plan, basis) = (&saved.plan, &saved.basis);
     let rest = match (plan.is_incomplete(), basis.unreachable.len() + basis.unseen.len()) {
+        (false, _) if !plan.scope.errands.is_empty() => "What was asked for is so already.".to_owned(),
+        (true, _) if !plan.scope.errands.is_empty() => "Nothing of what was asked for can be done.".to_owned(),
         (true, _) => "Nothing else is to do.".to_owned(),
         (false, 0) => format!("{} as declared.", is_are(plan.unchanged)),
         (false, silent) => {
@@ -275,7 +297,7 @@ pub fn footer(saved: &SavedPlan, clock: &Clock, command: impl Fn(&str) -> String
     if saved.plan.is_empty() {
         return String::new();
     }
-    let blocked = saved.plan.declined.iter().filter(|declined| declined.why.blocks()).count();
+    let blocked = saved.plan.declined.iter().filter(|declined| saved.plan.blocks(declined)).count();
     let partial = if blocked > 0 { " --partial" } else { "" };
     let mut text = String::new();
     if blocked > 0 {

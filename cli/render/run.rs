@@ -22,12 +22,15 @@ use super::{
 /// Failures shown in full at the end; the journal has all.
 const MOST_FAILURES: usize = 20;
 /// The order in which verbs are told.
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 15] = [
     "create",
     "adopt",
     "rebuild",
+    "restore",
     "update",
     "power-on",
+    "power-off",
+    "restart",
     "attach",
     "detach",
     "bootstrap",
@@ -36,7 +39,7 @@ const VERBS: [&str; 12] = [
     "forget",
     "record",
 ];
-/// Width of verbs: `bootstrap` is the longest.
+/// Width of verbs: `bootstrap` and `power-off` are the longest.
 const VERB: usize = 9;
 
 /// A step that runs.
@@ -281,6 +284,7 @@ fn what_was_done(tally: &Tally, summary: &RunSummary) -> String {
 fn past(verb: &str) -> String {
     match verb {
         "power-on" => "powered on".to_owned(),
+        "power-off" => "powered off".to_owned(),
         "bootstrap" => "bootstrapped".to_owned(),
         "rebuild" => "rebuilt".to_owned(),
         "forget" => "forgotten".to_owned(),

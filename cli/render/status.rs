@@ -107,6 +107,27 @@ fn volumes(report: &StatusReport, limit: usize) -> Table {
     table
 }
 
+/// Volumes, and snapshots and backups of them.
+pub fn storage(report: &StatusReport) -> String {
+    let mut text = String::new();
+    for (provider, why) in &report.unseen {
+        let _ = writeln!(text, "{} provider {provider} was not reached: {why}", paint(WARN, "warning:"));
+    }
+    let mut copies = Table::new(&["copy", "backend", ">size", "status"]);
+    for copy in &report.copies {
+        let Some(spec) = copy.record.spec.copy() else { continue };
+        let status =
+            if copy.status.is_none() { recorded_status(&copy.record) } else { words::status(copy.status.as_ref()) };
+        copies.row([copy.record.address.to_string(), spec.backend.to_string(), spec.size.to_string(), status]);
+    }
+    let volumes = volumes(report, usize::MAX);
+    if volumes.is_empty() && copies.is_empty() {
+        text.push_str("There are no volumes.\n");
+    }
+    let tables = [volumes, copies].into_iter().filter(|table| !table.is_empty());
+    text + &tables.map(|table| table.render()).collect::<Vec<_>>().join("\n")
+}
+
 fn runs_below(report: &StatusReport, clock: &Clock) -> String {
     let mut text = String::new();
     if let Some(lease) = &report.lease {

@@ -143,6 +143,17 @@ pub fn why(why: &Why) -> String {
         Why::NothingToMove { from } => format!("nothing to move: {from} is not recorded"),
         Why::Unreachable { detail } => format!("not reached: {}", clip(detail, 80)),
         Why::ProviderUnseen => "its provider was not reached".to_owned(),
+        Why::HasSnapshots { snapshots } => {
+            let names: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
+            format!("stays: it has snapshots; delete them with: pool volume delete {}", names.join(" "))
+        }
+        Why::NotThere => "is not there: gone from its provider, or never finished".to_owned(),
+        Why::Exists => "exists already; choose another name, or delete it first".to_owned(),
+        Why::NoVolume { volume } => {
+            format!("its volume {volume} is not there; a new volume gets its content with `from:`")
+        }
+        Why::NoSource { from } => format!("{from}, which it is to be made from, is not there"),
+        Why::NoRoom { provider, limit } => format!("provider {provider} has no room for it: {limit}"),
     }
 }
 

@@ -37,16 +37,27 @@ pub struct ProviderView {
 /// Longest wait for a cloud whose lists lag behind.
 const MAX_LAG: Duration = Duration::from_secs(60);
 
-/// Observes all providers at once; each answers for itself. `recorded` are the ids that each is expected to list.
+/// What is looked for at a provider.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// Ids that it is expected to list.
+    pub ids: HashSet<Text>,
+    /// Which of snapshots and backups to list. They are in no inventory, so that there is nothing to compare them with
+    /// unless the state records some or the user asks for some: most environments have none, and need not pay for two
+    /// more lists each time.
+    pub copies: BTreeSet<Kind>,
+}
+
+/// Observes all providers at once; each answers for itself.
 pub async fn providers(
     providers: &BTreeMap<Name, Arc<dyn Provider>>,
-    mut recorded: BTreeMap<Name, HashSet<Text>>,
+    mut expected: BTreeMap<Name, Expected>,
 ) -> BTreeMap<Name, Result<ProviderView, ProviderError>> {
     let mut tasks = tokio::task::JoinSet::new();
     for (name, provider) in providers {
         let (name, provider) = (name.clone(), provider.clone());
-        let recorded = recorded.remove(&name).unwrap_or_default();
-        tasks.spawn(async move { (name, one(provider.as_ref(), &recorded).await) });
+        let expected = expected.remove(&name).unwrap_or_default();
+        tasks.spawn(async move { (name, one(provider.as_ref(), &expected).await) });
     }
     let mut views = BTreeMap::new();
     while let Some(done) = tasks.join_next().await {
@@ -58,16 +69,16 @@ pub async fn providers(
     views
 }
 
-async fn one(provider: &dyn Provider, recorded: &HashSet<Text>) -> Result<ProviderView, ProviderError> {
+async fn one(provider: &dyn Provider, expected: &Expected) -> Result<ProviderView, ProviderError> {
     let mut calls = 1;
     let market = patiently(|| provider.market()).await?;
-    let mut objects = list(provider, &mut calls).await?;
+    let mut objects = list(provider, &expected.copies, &mut calls).await?;
     let capabilities = provider.capabilities();
     let lag = capabilities.visibility_delay.duration().min(MAX_LAG);
     // An object may be too new for the list. Absence counts only in a list that was asked for after the delay.
-    if capabilities.creates && !lag.is_zero() && !holds_all(&objects, recorded) {
+    if capabilities.creates && !lag.is_zero() && !holds_all(&objects, &expected.ids) {
         tokio::time::sleep(lag).await;
-        objects = list(provider, &mut calls).await?;
+        objects = list(provider, &expected.copies, &mut calls).await?;
     }
     Ok(ProviderView { objects, market, calls })
 }
@@ -105,17 +116,29 @@ fn holds_all(objects: &[Observed], recorded: &HashSet<Text>) -> bool {
 }
 
 /// All objects of a provider, all kinds at once.
-async fn list(provider: &dyn Provider, calls: &mut u64) -> Result<Vec<Observed>, ProviderError> {
-    let networks = async {
-        match provider.capabilities().features.contains(&Feature::Networks) {
-            true => list_kind(provider, Kind::Network).await,
-            false => Ok((Vec::new(), 0)),
-        }
+async fn list(
+    provider: &dyn Provider,
+    copies: &BTreeSet<Kind>,
+    calls: &mut u64,
+) -> Result<Vec<Observed>, ProviderError> {
+    let features = provider.capabilities().features;
+    let only_if = async |kind: Kind, wanted: bool| match wanted {
+        true => list_kind(provider, kind).await,
+        false => Ok((Vec::new(), 0)),
     };
-    let (hosts, volumes, networks) =
-        tokio::try_join!(list_kind(provider, Kind::Host), list_kind(provider, Kind::Volume), networks)?;
+    let copies_of = |kind: Kind| {
+        let can = Feature::of_copies(kind).is_some_and(|feature| features.contains(&feature));
+        only_if(kind, can && copies.contains(&kind))
+    };
+    let (hosts, volumes, networks, snapshots, backups) = tokio::try_join!(
+        list_kind(provider, Kind::Host),
+        list_kind(provider, Kind::Volume),
+        only_if(Kind::Network, features.contains(&Feature::Networks)),
+        copies_of(Kind::Snapshot),
+        copies_of(Kind::Backup)
+    )?;
     let mut objects = Vec::new();
-    for (more, asked) in [hosts, volumes, networks] {
+    for (more, asked) in [hosts, volumes, networks, snapshots, backups] {
         objects.extend(more);
         *calls += asked;
     }

@@ -185,6 +185,15 @@ pub enum Feature {
 }
 
 impl Feature {
+    /// What a provider needs for copies of a kind; none: the kind is no copy.
+    pub fn of_copies(kind: Kind) -> Option<Feature> {
+        match kind {
+            Kind::Snapshot => Some(Feature::Snapshots),
+            Kind::Backup => Some(Feature::Backups),
+            _ => None,
+        }
+    }
+
     /// What a message calls it.
     pub fn describe(self) -> &'static str {
         match self {

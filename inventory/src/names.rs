@@ -201,6 +201,14 @@ impl Address {
         Self { kind, name: format!("{}.{name}", volume.name).into() }
     }
 
+    /// The host that a volume, or a copy of one, belongs to: `host/web-3` for `backup/web-3.data.monday`.
+    pub fn host_below(&self) -> Option<Address> {
+        match self.kind {
+            Kind::Snapshot | Kind::Backup => self.volume_of_copy()?.host_of_volume(),
+            _ => self.host_of_volume(),
+        }
+    }
+
     /// The host that a volume belongs to: `host/web-3` for `volume/web-3.data`, none for other kinds.
     pub fn host_of_volume(&self) -> Option<Address> {
         if self.kind != Kind::Volume {

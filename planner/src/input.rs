@@ -52,6 +52,54 @@ pub struct Scope {
     pub replace: BTreeSet<Address>,
     /// Brakes lifted for this plan, with the reason that goes to the audit.
     pub overrides: BTreeMap<Brake, Text>,
+    /// Do these and nothing else: what a user asks for by name, beside what is declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errands: Vec<Errand>,
+}
+
+/// Something that a user asks for by name, and that no declaration says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Errand {
+    /// Take a snapshot or backup of a volume. Its address says of which.
+    Copy {
+        /// `snapshot/HOST.VOLUME.NAME` or `backup/HOST.VOLUME.NAME`.
+        to: Address,
+    },
+    /// Give a volume the content of a snapshot or backup of it; what it holds now is lost.
+    Restore {
+        /// The snapshot or backup.
+        from: Address,
+    },
+    /// Delete a snapshot or backup.
+    Delete {
+        /// Which.
+        copy: Address,
+    },
+    /// Turn a host on or off.
+    Power {
+        /// Which.
+        host: Address,
+        /// On or off.
+        on: bool,
+    },
+    /// Restart a host; one that is off is turned on.
+    Restart {
+        /// Which.
+        host: Address,
+    },
+}
+
+impl Errand {
+    /// What it is about, as the user named it.
+    pub fn address(&self) -> &Address {
+        match self {
+            Errand::Copy { to } => to,
+            Errand::Restore { from } => from,
+            Errand::Delete { copy } => copy,
+            Errand::Power { host, .. } | Errand::Restart { host } => host,
+        }
+    }
 }
 
 /// A brake of the policy.

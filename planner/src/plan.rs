@@ -125,6 +125,15 @@ pub enum Action {
     },
     /// Turn a stopped host on.
     PowerOn,
+    /// Turn a host off.
+    PowerOff,
+    /// Restart a host that is on.
+    Restart,
+    /// Give a detached volume the content of a snapshot or backup of it.
+    Restore {
+        /// The snapshot or backup.
+        from: Address,
+    },
     /// Delete it.
     Delete,
     /// Let go of what was adopted: only the record goes.
@@ -172,6 +181,9 @@ impl Action {
             Action::Attach { .. } => "attach",
             Action::Detach { .. } => "detach",
             Action::PowerOn => "power-on",
+            Action::PowerOff => "power-off",
+            Action::Restart => "restart",
+            Action::Restore { .. } => "restore",
             Action::Delete => "delete",
             Action::Release => "release",
             Action::Forget => "forget",
@@ -214,7 +226,7 @@ pub enum Reason {
     Unfinished,
     /// It left the inventory.
     Removed,
-    /// The user asked for it: `--replace`, `destroy`.
+    /// The user asked for it: `--replace`, `destroy`, an errand.
     Requested,
     /// A declared `moved:`.
     Moved {
@@ -328,6 +340,32 @@ pub enum Why {
     },
     /// The provider was not reached, so nothing of it is changed.
     ProviderUnseen,
+    /// A volume stays because it has snapshots, which no cloud lets it go without.
+    HasSnapshots {
+        /// Those that stay.
+        snapshots: Vec<Address>,
+    },
+    /// What an errand names is not recorded, was never finished, or is gone from its provider.
+    NotThere,
+    /// A snapshot or backup of this name exists.
+    Exists,
+    /// The volume that a snapshot or backup is of is not there to be restored.
+    NoVolume {
+        /// The volume.
+        volume: Address,
+    },
+    /// What a new volume shall be made from is not there.
+    NoSource {
+        /// The volume, snapshot or backup.
+        from: Address,
+    },
+    /// Its provider's account has no room for it.
+    NoRoom {
+        /// Where.
+        provider: Name,
+        /// Which limit, and how far: `quota snapshots: 11 of 10`.
+        limit: Text,
+    },
 }
 
 impl Why {
@@ -343,6 +381,11 @@ impl Why {
                 | Why::CannotMove { .. }
                 | Why::Broken { .. }
                 | Why::NoNetwork { .. }
+                | Why::NotThere
+                | Why::Exists
+                | Why::NoVolume { .. }
+                | Why::NoSource { .. }
+                | Why::NoRoom { .. }
         )
     }
 }
@@ -450,6 +493,12 @@ impl Plan {
 
     /// Whether something that was asked for could not be planned.
     pub fn is_incomplete(&self) -> bool {
-        self.declined.iter().any(|declined| declined.why.blocks())
+        self.declined.iter().any(|declined| self.blocks(declined))
+    }
+
+    /// Whether something that was not done makes the plan incomplete. An errand was asked for by name: not to do it is
+    /// never a matter of course.
+    pub fn blocks(&self, declined: &Declined) -> bool {
+        declined.why.blocks() || !self.scope.errands.is_empty()
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pool_inventory::{Address, Kind, Text, object::Recorded};
+use pool_inventory::{
+    Address, Kind, Text,
+    object::{Recorded, Spec},
+};
 use pool_state::{Change, JournalRow, NewRun, RunId, RunRow};
 
 use super::{Environment, JournalLine, LeaseStatus, OpsError, RunStatus};
@@ -51,7 +54,7 @@ impl Environment {
         Ok(self.recorded().await?.0)
     }
 
-    /// Renames a recorded object; a host takes its volumes with it.
+    /// Renames a recorded object; a host takes its volumes with it, and a volume its copies.
     pub async fn state_mv(&self, from: &Address, to: &Address) -> Result<(), OpsError> {
         if from.kind != to.kind {
             return Err(OpsError::Usage(format!("{from} and {to} are of two kinds").into()));
@@ -134,19 +137,34 @@ fn renamed(address: &Address, from: &Address, to: &Address) -> Option<Address> {
     if address == from {
         return Some(to.clone());
     }
-    if from.kind == Kind::Host && address.host_of_volume().as_ref() == Some(from) {
-        let (_, volume) = address.name.split_once('.')?;
-        return Some(Address::volume(&to.name, volume));
+    match address.kind {
+        Kind::Volume if address.host_of_volume()? == *from => {
+            let (_, volume) = address.name.split_once('.')?;
+            Some(Address::volume(&to.name, volume))
+        }
+        Kind::Snapshot | Kind::Backup => {
+            let volume = renamed(&address.volume_of_copy()?, from, to)?;
+            let (_, name) = address.name.rsplit_once('.')?;
+            Some(Address::copy_of(address.kind, &volume, name))
+        }
+        _ => None,
     }
-    None
 }
 
 fn moved(mut row: Recorded, address: Address, from: &Address, to: &Address) -> Recorded {
-    if let pool_inventory::object::Spec::Volume(volume) = &mut row.spec
-        && let Some(attached) = &mut volume.attached
-        && &attached.host == from
-    {
-        attached.host = to.clone();
+    match &mut row.spec {
+        Spec::Volume(volume) => {
+            if let Some(attached) = volume.attached.as_mut().filter(|attached| attached.host == *from) {
+                attached.host = to.clone();
+            }
+        }
+        Spec::Snapshot(copy) | Spec::Backup(copy) => {
+            copy.of = renamed(&copy.of, from, to).unwrap_or_else(|| copy.of.clone());
+        }
+        Spec::Host(_) | Spec::Network(_) => {}
+    }
+    for need in &mut row.needs {
+        *need = renamed(need, from, to).unwrap_or_else(|| need.clone());
     }
     row.address = address;
     row

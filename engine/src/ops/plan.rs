@@ -1,23 +1,28 @@
 //! Planning: observe, plan, check, save.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::Path,
+    sync::Arc,
     time::Instant,
 };
 
 use pool_inventory::{
     Address, Kind, Lineage, Name, Text,
     desired::ProviderKind,
-    market::{Capabilities, HostSeen, Seen},
+    market::{Capabilities, Feature, HostSeen, Seen},
     object::Recorded,
 };
-use pool_planner::{Plan, PlanInput, Scope};
-use pool_providers::ProviderError;
+use pool_planner::{Plan, PlanInput, Scope, input::Errand};
+use pool_providers::{Provider, ProviderError};
 use pool_state::NewPlan;
 
 use super::{Basis, Environment, Observe, OpsError, PlanRequest, SavedPlan};
-use crate::{clock, observe, probe, random};
+use crate::{
+    clock,
+    observe::{self, Expected},
+    probe, random,
+};
 
 /// Version of the envelope around a plan.
 pub const ENVELOPE_VERSION: u32 = 1;
@@ -44,7 +49,7 @@ impl Environment {
         let store = self.store().await?;
         self.settle(store).await?;
         let recorded = store.objects().await?;
-        let view = self.view(Some(request.observe), &recorded).await?;
+        let view = self.view_for(Some(request.observe), &recorded, &request.scope.errands).await?;
         self.refuse_unauthorized(&view)?;
         let basis = view.basis.clone();
         let known = Known {
@@ -112,6 +117,16 @@ impl Environment {
 
     /// Looks at the world: providers that are declared or recorded, and hosts if asked.
     pub(super) async fn view(&self, how: Option<Observe>, recorded: &[Recorded]) -> Result<View, OpsError> {
+        self.view_for(how, recorded, &[]).await
+    }
+
+    /// The same, with what errands need.
+    async fn view_for(
+        &self,
+        how: Option<Observe>,
+        recorded: &[Recorded],
+        errands: &[Errand],
+    ) -> Result<View, OpsError> {
         let begun = Instant::now();
         let (open, mut errors) = self.providers();
         let capabilities: BTreeMap<Name, Capabilities> =
@@ -125,7 +140,7 @@ impl Environment {
             ..Basis::default()
         };
         if how.is_some() {
-            for (name, view) in observe::providers(&open, ids(recorded)).await {
+            for (name, view) in observe::providers(&open, expected(&open, recorded, errands)).await {
                 match view {
                     Ok(mut view) => {
                         basis.list_calls += view.calls;
@@ -192,7 +207,12 @@ impl Environment {
 
 /// A mistyped address must not pass for "nothing to do": what is named is declared, recorded or spoken of by the plan.
 fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
-    let Scope { targets, excludes, replace, .. } = &input.scope;
+    let Scope { targets, excludes, replace, errands, .. } = &input.scope;
+    // An errand is about what is there: a declaration alone is not enough.
+    let missing = errands.iter().map(needed_by).find(|address| !input.recorded.iter().any(|r| r.address == *address));
+    if let Some(address) = missing {
+        return Err(OpsError::NotFound(format!("{address} is not recorded").into()));
+    }
     if targets.is_empty() && excludes.is_empty() && replace.is_empty() {
         return Ok(());
     }
@@ -219,15 +239,30 @@ fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
     }
 }
 
-/// The ids that each provider is expected to list.
-fn ids(recorded: &[Recorded]) -> BTreeMap<Name, HashSet<Text>> {
-    let mut ids: BTreeMap<Name, HashSet<Text>> = BTreeMap::new();
-    for row in recorded {
-        if let Some(id) = &row.id {
-            ids.entry(row.provider.clone()).or_default().insert(id.clone());
-        }
+/// What must be recorded for an errand: what it names, or the volume that a copy is taken of.
+fn needed_by(errand: &Errand) -> Address {
+    match errand {
+        Errand::Copy { to } => to.volume_of_copy().unwrap_or_else(|| to.clone()),
+        other => other.address().clone(),
     }
-    ids
+}
+
+/// What is looked for at each provider: what is recorded, and the kinds of copies that errands are about.
+fn expected(
+    open: &BTreeMap<Name, Arc<dyn Provider>>,
+    recorded: &[Recorded],
+    errands: &[Errand],
+) -> BTreeMap<Name, Expected> {
+    let is_copy = |kind: &Kind| Feature::of_copies(*kind).is_some();
+    let asked: BTreeSet<Kind> = errands.iter().map(|errand| errand.address().kind).filter(is_copy).collect();
+    let fresh = || Expected { copies: asked.clone(), ..Expected::default() };
+    let mut out: BTreeMap<Name, Expected> = open.keys().map(|name| (name.clone(), fresh())).collect();
+    for row in recorded {
+        let entry = out.entry(row.provider.clone()).or_insert_with(fresh);
+        entry.ids.extend(row.id.clone());
+        entry.copies.extend(Some(row.address.kind).filter(is_copy));
+    }
+    out
 }
 
 pub(super) fn matches_provider(pattern: &str, provider: &str) -> bool {

@@ -29,6 +29,7 @@ impl Environment {
             pools: BTreeMap::new(),
             hosts: Vec::new(),
             volumes: Vec::new(),
+            copies: Vec::new(),
             lease: self.lease().await?,
             last_run: self.history(1).await?.pop(),
             unfinished: self.unfinished().await?,
@@ -72,7 +73,8 @@ impl Environment {
                 report.hosts.push(HostStatus { record, status, bootstrapped, seen: host_seen });
             }
             Kind::Volume => report.volumes.push(VolumeStatus { record, status }),
-            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => {}
+            Kind::Snapshot | Kind::Backup => report.copies.push(VolumeStatus { record, status }),
+            Kind::Network | Kind::Pool | Kind::Tenant => {}
         }
     }
 
@@ -92,15 +94,35 @@ impl Environment {
         let mut out = Vec::new();
         for row in recorded.into_iter().filter(|row| row.address.kind == Kind::Host) {
             let (Some(_), Some(pool)) = (&row.endpoint, row.pool.clone()) else { continue };
-            let mut labels = self.desired.pools.get(&pool).map(|p| p.labels.clone()).unwrap_or_default();
-            labels.insert("pool".into(), pool.as_str().into());
-            labels.insert("tenant".into(), row.tenant.as_str().into());
+            let labels = self.labels(&row);
             let access = pool_planner::input::access(&self.desired, &pool, &row.address.name, &row.provider).cloned();
             if selector.fits(&row.address, &labels) {
                 out.push(Reach { address: row.address.clone(), labels, record: row, access });
             }
         }
         Ok(out)
+    }
+
+    /// Addresses of recorded objects of a kind that fit, in natural order.
+    pub async fn select(&self, selector: &Selector, kind: Kind) -> Result<Vec<Address>, OpsError> {
+        let (recorded, _, _) = self.recorded().await?;
+        let of_kind = recorded.iter().filter(|row| row.address.kind == kind);
+        let mut found: Vec<Address> = of_kind
+            .filter(|row| selector.fits(&row.address, &self.labels(row)))
+            .map(|row| row.address.clone())
+            .collect();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Labels of the pool of an object, and `pool`, `tenant`.
+    fn labels(&self, row: &Recorded) -> BTreeMap<Text, Text> {
+        let pool = row.pool.as_ref();
+        let declared = pool.and_then(|pool| self.desired.pools.get(pool));
+        let mut labels = declared.map(|pool| pool.labels.clone()).unwrap_or_default();
+        labels.extend(pool.map(|pool| ("pool".into(), pool.as_str().into())));
+        labels.insert("tenant".into(), row.tenant.as_str().into());
+        labels
     }
 }
 

@@ -152,6 +152,8 @@ pub struct StatusReport {
     pub hosts: Vec<HostStatus>,
     /// Volumes, in natural order.
     pub volumes: Vec<VolumeStatus>,
+    /// Snapshots and backups, in natural order.
+    pub copies: Vec<VolumeStatus>,
     /// Who holds the lease, if anyone does.
     pub lease: Option<LeaseStatus>,
     /// The last run.
@@ -188,7 +190,7 @@ pub struct HostStatus {
     pub seen: Option<HostSeen>,
 }
 
-/// One volume.
+/// One volume, snapshot or backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeStatus {
     /// Its row.

@@ -23,6 +23,7 @@ use super::{
     step::{Done, StepError, account, endpoint_text, owner, started, take_endpoint, wait},
 };
 use crate::{
+    account::Account,
     clock,
     event::{Event, Failure, FailureClass},
     retry::{self, Next},
@@ -87,14 +88,18 @@ async fn attempt_once(
     row: &Recorded,
 ) -> Result<Result<Box<Observed>, ProviderError>, StepError> {
     let account = account(shared, step)?;
-    let request = Request {
+    let request = |spec| Request {
         owner: owner(shared, row),
         name: shared.cloud_name(&step.address.name),
-        act: Act::Create(row.spec.clone()),
+        act: Act::Create(spec),
     };
     let mut tries = 0;
     loop {
-        let error = match account.act(request.clone()).await {
+        let answer = match as_known(shared, account, &row.spec).await {
+            Ok(spec) => account.act(request(spec)).await,
+            Err(error) => Err(error),
+        };
+        let error = match answer {
             Ok(Some(seen)) => return Ok(Ok(seen)),
             Ok(None) => ProviderError::Other("the provider says that it was deleted while it was made".into()),
             Err(error) => error,
@@ -114,6 +119,25 @@ async fn attempt_once(
         wait(shared, step, &error, tries).await;
         tries += 1;
     }
+}
+
+/// What is made from another object names it as its provider knows it: by the address that it was made with, though a
+/// `moved:` may have renamed it since. Its token tells whether that is so, and only then its provider is asked.
+async fn as_known(shared: &Shared, account: &Account, spec: &Spec) -> Result<Spec, ProviderError> {
+    let mut spec = spec.clone();
+    let named = match &mut spec {
+        Spec::Snapshot(copy) | Spec::Backup(copy) => Some(&mut copy.of),
+        Spec::Volume(volume) => volume.from.as_mut(),
+        Spec::Host(_) | Spec::Network(_) => None,
+    };
+    let Some(named) = named else { return Ok(spec) };
+    let Some(row) = shared.records.newest(named) else { return Ok(spec) };
+    if row.token != Token::derive(&shared.lineage, &row.address, row.generation, row.attempt)
+        && let Some(owner) = account.find(&row.token).await?.and_then(|seen| seen.owner)
+    {
+        *named = owner.address;
+    }
+    Ok(spec)
 }
 
 fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: u32) -> Recorded {

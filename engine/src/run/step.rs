@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pool_inventory::{
-    Kind, Text, Token,
+    Address, Kind, Text, Token,
     object::{Observed, Owner, Recorded, Spec},
 };
 use pool_planner::{Action, Reason, Step};
@@ -115,6 +115,8 @@ pub type Done = Result<(Option<Text>, Effect), StepError>;
 
 fn limit(step: &Step) -> Duration {
     match step.action {
+        // A large volume takes its time, to be copied and to be restored.
+        Action::Restore { .. } | Action::Create { spec: Spec::Snapshot(_) | Spec::Backup(_), .. } => STEP_LIMIT * 9,
         // Each command on a host has its own limit, and a bootstrap is many commands.
         Action::Bootstrap { .. } => STEP_LIMIT * 3,
         _ => STEP_LIMIT,
@@ -164,7 +166,10 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             update(shared, step, row, to, host.and_then(|host| host.id)).await
         }
         Action::Rebuild { to, .. } => rebuild(shared, step, row, to).await,
-        Action::PowerOn => power_on(shared, step, row).await,
+        Action::PowerOn => power(shared, step, row, |id| Act::Power { id, on: true }).await,
+        Action::PowerOff => power(shared, step, row, |id| Act::Power { id, on: false }).await,
+        Action::Restart => power(shared, step, row, |id| Act::Restart { id }).await,
+        Action::Restore { from } => restore(shared, step, row, from).await,
         Action::Delete | Action::Release => delete(shared, step, row).await,
         Action::Bootstrap { .. } => bootstrap::bootstrap(shared, step, row).await,
         Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
@@ -208,12 +213,24 @@ async fn rebuild(shared: &Shared, step: &Step, mut row: Recorded, to: &Spec) -> 
     Ok((endpoint_text(&row), Effect::Put(row)))
 }
 
-async fn power_on(shared: &Shared, step: &Step, mut row: Recorded) -> Done {
+/// Turns a host on or off, or restarts it. Doing so twice is no harm, but for the time that a restart takes.
+async fn power(shared: &Shared, step: &Step, mut row: Recorded, act: impl FnOnce(Text) -> Act) -> Done {
     started(shared, step, 0, None).await?;
     let id = row.id.clone().ok_or_else(|| gone(step))?;
-    let seen = again(shared, step, &row, Act::Power { id, on: true }).await?;
+    let seen = again(shared, step, &row, act(id)).await?;
     take_endpoint(&mut row, seen.as_deref());
-    Ok((endpoint_text(&row), Effect::Put(row)))
+    let detail = if matches!(step.action, Action::PowerOff) { None } else { endpoint_text(&row) };
+    Ok((detail, Effect::Put(row)))
+}
+
+/// Gives a volume the content of a copy of it. Only its content changes, so its row stays as it is; a restore that was
+/// cut off is the provider's to end, and asking for it again gives the same content.
+async fn restore(shared: &Shared, step: &Step, row: Recorded, from: &Address) -> Done {
+    started(shared, step, 0, None).await?;
+    let id = row.id.clone().ok_or_else(|| gone(step))?;
+    let copy = shared.records.newest(from).and_then(|copy| copy.id).ok_or_else(|| gone(step))?;
+    again(shared, step, &row, Act::Restore { id, from: copy, kind: from.kind }).await?;
+    Ok((None, Effect::None))
 }
 
 async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {

@@ -96,11 +96,16 @@ fn kinds(step: &Step, notes: &mut Notes) {
     let kind = step.address.kind;
     let fits = match &step.action {
         Action::Adopt { .. } => matches!(kind, Kind::Host | Kind::Network),
-        Action::Rebuild { .. } | Action::PowerOn | Action::Bootstrap { .. } => kind == Kind::Host,
+        Action::Rebuild { .. } | Action::Bootstrap { .. } => kind == Kind::Host,
+        Action::PowerOn | Action::PowerOff | Action::Restart => kind == Kind::Host,
         Action::Attach { .. } | Action::Detach { .. } => kind == Kind::Volume,
+        Action::Restore { from } => kind == Kind::Volume && from.volume_of_copy().as_ref() == Some(&step.address),
+        Action::Update { .. } => matches!(kind, Kind::Host | Kind::Volume | Kind::Network),
         Action::Gather => kind == Kind::Pool,
         Action::Create { group, .. } => group.is_some() == (kind == Kind::Host),
-        _ => matches!(kind, Kind::Host | Kind::Volume | Kind::Network),
+        Action::Delete | Action::Release | Action::Forget | Action::Record { .. } => {
+            !matches!(kind, Kind::Pool | Kind::Tenant)
+        }
     };
     let spec = spec(&step.action).is_none_or(|spec| spec.kind() == kind);
     if !fits || !spec {

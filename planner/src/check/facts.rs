@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use pool_inventory::{
     Address, Kind, Name, Text,
+    market::Feature,
     object::{Observed, Recorded, Status},
 };
 
@@ -108,6 +109,7 @@ impl<'a> Facts<'a> {
             && self.input.seen.providers.contains_key(&row.provider)
             && !self.adopts(&row.provider)
             && !self.elsewhere(row)
+            && self.lists(row)
             && self.observed(row).is_none_or(|seen| seen.status == Status::Deleting)
     }
 
@@ -117,6 +119,21 @@ impl<'a> Facts<'a> {
         row.adopted
             && row.address.kind == Kind::Network
             && others.is_some_and(|all| all.is_empty() || all.iter().any(|other| row.id.as_ref() == Some(&other.id)))
+    }
+
+    /// Whether what was seen of a provider would hold an object of this kind.
+    fn lists(&self, row: &Recorded) -> bool {
+        let needed = match row.address.kind {
+            Kind::Snapshot => Feature::Snapshots,
+            Kind::Backup => Feature::Backups,
+            _ => return true,
+        };
+        self.can(&row.provider, needed)
+    }
+
+    /// Whether a provider can do something.
+    pub(super) fn can(&self, provider: &Name, feature: Feature) -> bool {
+        self.input.capabilities.get(provider).is_some_and(|capabilities| capabilities.features.contains(&feature))
     }
 
     /// The generations of an address.

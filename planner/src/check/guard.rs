@@ -27,6 +27,10 @@ fn protected(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
     }
     let Some(row) = facts.rows.get(&(&step.address, step.generation)) else { return };
     let desired = &facts.input.desired;
+    // Protection is against what comes along with something else; a copy that is named is meant.
+    if super::copies::asked_to_delete(facts, &step.address) {
+        return;
+    }
     if desired.protected && facts.plan.scope.destroy {
         notes.add(Rule::Protected, Some(step.id), Some(&step.address), "its environment is protected");
     }
@@ -36,6 +40,18 @@ fn protected(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
         Kind::Volume => {
             let name = step.address.name.split_once('.').map_or("", |(_, volume)| volume);
             pool.and_then(|pool| Some(pool.protected || pool.volumes.get(name)?.protected))
+        }
+        // Whatever protects its volume.
+        Kind::Snapshot | Kind::Backup => {
+            let volume = step.address.volume_of_copy();
+            let volume = volume.as_ref().and_then(|volume| facts.newest(volume)).map(|(_, row)| row);
+            let name = step.address.name.split('.').nth(1).unwrap_or("");
+            let of = |row: &Recorded| {
+                let pool = row.pool.as_ref().and_then(|pool| desired.pools.get(pool));
+                let declared = pool.and_then(|pool| pool.volumes.get(name)).map_or(row.protected, |v| v.protected);
+                declared || pool.is_some_and(|pool| pool.protected)
+            };
+            volume.map(of)
         }
         _ => None,
     };

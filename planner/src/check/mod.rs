@@ -9,6 +9,7 @@
 //! | `facts` | what is recorded and what each step does to it |
 //! | `envelope` | version, lineage, ids, providers, backends, groups |
 //! | `order` | what must come before what |
+//! | `copies` | snapshots and backups, and errands: that they alone are done, and done to what is there |
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `room` | no limit is broken at any moment |
@@ -23,6 +24,7 @@ use crate::{
     plan::{Plan, StepId},
 };
 
+mod copies;
 mod envelope;
 mod facts;
 mod guard;
@@ -109,6 +111,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     }
     let facts = facts::Facts::new(plan, input, &mut notes);
     order::check(&facts, &mut notes);
+    copies::check(&facts, &mut notes);
     guard::check(&facts, &mut notes);
     place::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);

@@ -29,14 +29,15 @@ fn once(facts: &Facts<'_>, notes: &mut Notes) {
     for ((address, _), steps) in &facts.steps {
         *makers.entry(address).or_default() += steps.iter().filter(|step| makes(&step.action)).count();
         let count = |is: &dyn Fn(&Action) -> bool| steps.iter().filter(|step| is(&step.action)).count();
-        let kinds: [&dyn Fn(&Action) -> bool; 7] = [
+        let kinds: [&dyn Fn(&Action) -> bool; 8] = [
             &removes,
             &|a| matches!(a, Action::Record { .. }),
             &|a| matches!(a, Action::Attach { .. }),
             &|a| matches!(a, Action::Detach { .. }),
             &|a| matches!(a, Action::Bootstrap { .. }),
             &|a| matches!(a, Action::Update { .. } | Action::Rebuild { .. }),
-            &|a| matches!(a, Action::PowerOn),
+            &|a| matches!(a, Action::PowerOn | Action::PowerOff | Action::Restart),
+            &|a| matches!(a, Action::Restore { .. }),
         ];
         if kinds.iter().any(|kind| count(kind) > 1) {
             notes.add(Rule::Once, steps.first().map(|step| step.id), Some(address), "the same is done to it twice");
@@ -178,7 +179,7 @@ fn attached(facts: &Facts<'_>, step: &Step, to: &Spec, notes: &mut Notes) {
     }
 }
 
-/// A host goes after its volumes are detached, a network after its hosts are gone.
+/// A host goes after its volumes are detached, a network after its hosts are gone, a volume after its snapshots are.
 fn emptied(facts: &Facts<'_>, notes: &mut Notes) {
     for ((address, generation), row) in &facts.rows {
         let attached_to = || {
@@ -189,6 +190,10 @@ fn emptied(facts: &Facts<'_>, notes: &mut Notes) {
             Some(own.map_or(&seen.host, |own| &own.host))
         };
         let (holder, release) = match address.kind {
+            Kind::Snapshot => match address.volume_of_copy() {
+                Some(volume) if !facts.gone(row) => (volume, "gone"),
+                _ => continue,
+            },
             Kind::Volume => match attached_to() {
                 Some(host) if !facts.gone(row) => (host.clone(), "detached"),
                 _ => continue,
@@ -203,7 +208,7 @@ fn emptied(facts: &Facts<'_>, notes: &mut Notes) {
         // A double of a host holds nothing: what is attached is attached to the newest, at its own provider.
         let newest = facts.newest(&holder).map(|(generation, _)| generation);
         let holds = |step: &&&Step| {
-            let real = address.kind == Kind::Host || newest == Some(step.generation) && step.provider == row.provider;
+            let real = address.kind != Kind::Volume || newest == Some(step.generation) && step.provider == row.provider;
             real && matches!(step.action, Action::Delete | Action::Release)
         };
         for removal in held.filter(holds) {

@@ -301,6 +301,7 @@ fn volume_misplaced(facts: &Facts<'_>, step: &Step, volume: &VolumeSpec, record:
     if volume.size != declared.size
         || volume.on_remove != declared.on_remove
         || volume.provisioning != tier.provisioning
+        || volume.from != declared.from
     {
         return Some("it is not what its pool declares".into());
     }

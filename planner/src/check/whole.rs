@@ -74,7 +74,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     reads(facts, notes);
     bootstraps(facts, &index, notes);
     let scope = &facts.plan.scope;
-    if scope.destroy || scope.refresh_only {
+    if scope.destroy || scope.refresh_only || !scope.errands.is_empty() {
         return;
     }
     for (name, pool) in &facts.input.desired.pools {
@@ -104,6 +104,18 @@ fn reads(facts: &Facts<'_>, notes: &mut Notes) {
             && let Some(at) = to.volume().and_then(|volume| volume.attached.as_ref())
         {
             wanted.entry(&at.host).or_insert(step.id);
+        }
+        match &step.action {
+            Action::Restore { from } => drop(wanted.entry(from).or_insert(step.id)),
+            Action::Create { spec: Spec::Snapshot(copy) | Spec::Backup(copy), .. } => {
+                wanted.entry(&copy.of).or_insert(step.id);
+            }
+            Action::Create { spec: Spec::Volume(volume), .. } => {
+                if let Some(from) = &volume.from {
+                    wanted.entry(from).or_insert(step.id);
+                }
+            }
+            _ => {}
         }
         if let Action::Create { spec: Spec::Host(host), .. } = &step.action
             && let Some(network) = &host.network

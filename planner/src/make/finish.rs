@@ -95,7 +95,7 @@ impl Planner<'_> {
                 &row?.now.spec
             }
         };
-        spec.volume().map(|volume| &volume.backend)
+        spec.volume().map(|volume| &volume.backend).or_else(|| spec.copy().map(|copy| &copy.backend))
     }
 
     /// Serials of all that the steps touch or look at.
@@ -112,6 +112,13 @@ impl Planner<'_> {
                 Action::Attach { to } => {
                     let host = to.volume().and_then(|volume| volume.attached.as_ref());
                     wanted.extend(host.map(|attached| attached.host.clone()));
+                }
+                Action::Create { spec: Spec::Snapshot(copy) | Spec::Backup(copy), .. } => {
+                    wanted.insert(copy.of.clone());
+                }
+                Action::Create { spec: Spec::Volume(volume), .. } => wanted.extend(volume.from.clone()),
+                Action::Restore { from } => {
+                    wanted.insert(from.clone());
                 }
                 Action::Create { spec: Spec::Host(host), .. } => {
                     wanted.extend(host.network.as_ref().map(|network| Address::network(network)));

@@ -2,13 +2,12 @@
 
 use pool_inventory::{
     Name, Text,
-    market::Feature,
     object::{Spec, VolumeSpec},
 };
 
 use super::{
     Planner,
-    asks::copies,
+    copies::Copied,
     draft::{Draft, DraftId},
     ledger::Charges,
     seats::{Fresh, Space},
@@ -29,8 +28,10 @@ impl<'a> Planner<'a> {
         if !self.told_of(&provider) {
             return self.decline(&wish.address, Why::ProviderUnseen);
         }
-        if let Some(feature) = self.cannot_copy(wish, &provider) {
-            return self.decline(&wish.address, Why::Lacks { features: vec![feature], provider });
+        match self.source_is_there(wish) {
+            Ok(true) => {}
+            Ok(false) => return self.copied.push(Copied { wish: wish.clone(), row, reason }),
+            Err(why) => return self.decline(&wish.address, why),
         }
         let set_aside = state.space.iter().find(|space| space.volume == *wish.name).cloned();
         let own = row.map_or_else(Charges::new, |row| self.ledger.of(&self.world.rows[row].now));
@@ -71,12 +72,6 @@ impl<'a> Planner<'a> {
             }
         }
         self.create_volume(wish, generation, provider, zone, space, reason, needs);
-    }
-
-    /// What the first content of a volume needs and its provider cannot do.
-    fn cannot_copy(&self, wish: &Wish<'a>, provider: &Name) -> Option<Feature> {
-        let there = self.input.capabilities.get(provider).map(|capabilities| &capabilities.features);
-        copies(wish.decl).filter(|feature| !there.is_some_and(|there| there.contains(feature)))
     }
 
     /// Whether a provider answered, or has nothing to tell.
@@ -120,6 +115,9 @@ impl<'a> Planner<'a> {
         let address = wish.address.clone();
         let step = Draft { address, generation, provider, action, reason: reason.clone(), needs };
         let step = self.drafts.push(step);
+        if let Some(from) = &wish.decl.from {
+            self.after_source(from, step);
+        }
         self.attach(wish, generation, spec, reason, vec![step]);
     }
 
@@ -156,9 +154,6 @@ impl<'a> Planner<'a> {
         let state = &self.states[wish.id.0][wish.id.1];
         if !self.reach.covers(&wish.address) {
             return self.decline(&wish.address, Why::OutOfScope);
-        }
-        if self.protected_volume(&self.world.rows[row].now) {
-            return self.decline(&wish.address, Why::Protected { by: "volume".into() });
         }
         let (Some(provider), zone) = (state.provider.clone(), state.zone.clone()) else {
             let address = self.pools[wish.id.0].hosts[wish.id.1].address.clone();

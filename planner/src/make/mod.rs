@@ -6,8 +6,10 @@
 //! | `roster` | which hosts each pool shall have |
 //! | `networks`, `judge` | what is to be done about each network and host |
 //! | `guard`, `scope` | what of it is out of scope, protected, or beyond a brake |
+//! | `copies` | snapshots and backups: kept, forgotten, or destroyed with everything |
 //! | `removal` | deletions first, so that others can use the room |
 //! | `hosts`, `volumes`, `retype`, `fresh` | changes, then replacements, then new hosts, each with its volumes |
+//! | `errands` | in place of all these: what a user asks for by name |
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
 //!
@@ -27,7 +29,9 @@ use pool_inventory::{
 
 pub(crate) mod asks;
 mod boot;
+mod copies;
 pub(crate) mod draft;
+mod errands;
 pub(crate) mod family;
 mod finish;
 mod fresh;
@@ -174,6 +178,10 @@ pub(crate) struct Planner<'a> {
     pub groups: Vec<GroupDraft<'a>>,
     pub drafts: Drafts,
     pub declined: Vec<Declined>,
+    /// Volumes that get their first content from one that is to be made: they wait for it.
+    pub copied: Vec<copies::Copied<'a>>,
+    /// Snapshots that stay, by the volume that they keep from going.
+    pub snapshots: BTreeMap<Address, Vec<Address>>,
     /// Networks that cannot be replaced because one of their hosts cannot, and why that one cannot.
     pub pinned: &'a BTreeMap<Name, Why>,
 }
@@ -210,12 +218,18 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, P
         planner.refresh();
         return planner.finish().map(|plan| Attempt::Done(Box::new(plan)));
     }
+    if !input.scope.errands.is_empty() {
+        planner.errands();
+        return planner.finish().map(|plan| Attempt::Done(Box::new(plan)));
+    }
     planner.judge_networks()?;
     planner.judge_hosts()?;
     planner.guard();
     planner.make_networks();
+    planner.copies();
     planner.remove();
     planner.emit_hosts()?;
+    planner.copied_volumes();
     if let Some((network, why)) = planner.stuck_network() {
         return Ok(Attempt::Pin(network, why));
     }
@@ -263,6 +277,8 @@ impl<'a> Planner<'a> {
             ledger,
             kept,
             declined,
+            copied: Vec::new(),
+            snapshots: BTreeMap::new(),
             pinned,
         })
     }

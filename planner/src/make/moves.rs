@@ -85,10 +85,16 @@ impl Moves {
         out.address = self.address(&row.address);
         out.pool = row.pool.as_ref().map(|pool| self.pool(pool, &row.address, &out.address, desired));
         out.needs = row.needs.iter().map(|need| self.address(need)).collect();
-        if let Spec::Volume(volume) = &mut out.spec
-            && let Some(Attachment { host, .. }) = &mut volume.attached
-        {
-            *host = self.address(host);
+        match &mut out.spec {
+            Spec::Volume(volume) => {
+                if let Some(Attachment { host, .. }) = &mut volume.attached {
+                    *host = self.address(host);
+                }
+                volume.from = volume.from.as_ref().map(|from| self.address(from));
+            }
+            // A copy keeps to its volume, whatever that is called.
+            Spec::Snapshot(copy) | Spec::Backup(copy) => copy.of = self.address(&copy.of),
+            Spec::Host(_) | Spec::Network(_) => {}
         }
         (out != *row).then_some(out)
     }
@@ -101,7 +107,13 @@ impl Moves {
                 let (host, volume) = moved.split_once('.').unwrap_or((moved, ""));
                 return Address::volume(self.hosts.get(host).map_or(host, |to| to), volume);
             }
-            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => return address.clone(),
+            Kind::Snapshot | Kind::Backup => {
+                let (Some(volume), Some((_, name))) = (address.volume_of_copy(), address.name.rsplit_once('.')) else {
+                    return address.clone();
+                };
+                return Address::copy_of(address.kind, &self.address(&volume), name);
+            }
+            Kind::Network | Kind::Pool | Kind::Tenant => return address.clone(),
         };
         table.get(&address.name).map_or_else(|| address.clone(), |to| Address { kind: address.kind, name: to.clone() })
     }
@@ -113,7 +125,7 @@ impl Moves {
         if from == to {
             return pool.clone();
         }
-        let host = to.host_of_volume().unwrap_or_else(|| to.clone());
+        let host = to.host_below().unwrap_or_else(|| to.clone());
         let holds = |(name, spec): &(&Name, &pool_inventory::desired::PoolSpec)| match &spec.hosts {
             Hosts::Count(_) => ordinal(name, &host.name).is_some(),
             Hosts::Named(hosts) => hosts.contains_key(&*host.name),

@@ -96,11 +96,12 @@ fn stage(action: &Action) -> u8 {
         Action::Forget | Action::Delete | Action::Release => 1,
         Action::Gather => 2,
         Action::Create { .. } | Action::Adopt { .. } => 3,
-        Action::PowerOn => 4,
+        Action::PowerOn | Action::PowerOff | Action::Restart => 4,
         Action::Update { .. } | Action::Rebuild { .. } => 5,
         Action::Detach { .. } => 6,
-        Action::Attach { .. } => 7,
-        Action::Bootstrap { .. } => 8,
+        Action::Restore { .. } => 7,
+        Action::Attach { .. } => 8,
+        Action::Bootstrap { .. } => 9,
     }
 }
 

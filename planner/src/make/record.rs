@@ -230,9 +230,12 @@ impl Planner<'_> {
 fn refreshed(all: &World<'_>, row: &Row<'_>) -> Option<(Recorded, Reason)> {
     let seen = row.sight.there()?;
     let mut to = row.now.clone().into_owned();
-    to.spec = seen.spec.clone();
+    // Copies never change, and clouds tell less of them than what is recorded.
+    if to.spec.copy().is_none() {
+        to.spec = seen.spec.clone();
+    }
     if let (Spec::Volume(to), Spec::Volume(was)) = (&mut to.spec, &row.now.spec) {
-        (to.on_remove, to.tier) = (was.on_remove, was.tier.clone());
+        (to.on_remove, to.tier, to.from) = (was.on_remove, was.tier.clone(), was.from.clone());
         // The cloud may know its host by the name before a rename.
         if let (Some(seen), Some(was)) = (&mut to.attached, &was.attached)
             && all.same_host(&seen.host, &was.host)

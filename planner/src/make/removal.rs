@@ -142,7 +142,10 @@ impl Planner<'_> {
         }
         let recorded = now.spec.volume().map_or(OnRemove::Keep, |volume| volume.on_remove);
         let on_remove = self.declared_volume(now).map_or(recorded, |volume| volume.on_remove);
-        (on_remove == OnRemove::Keep && !destroy).then_some(Why::Kept)
+        if on_remove == OnRemove::Keep && !destroy {
+            return Some(Why::Kept);
+        }
+        self.held_by_snapshots(&now.address)
     }
 
     /// Whether a volume may not be deleted. Its declaration decides where there is one.

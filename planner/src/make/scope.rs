@@ -30,10 +30,13 @@ impl Reach {
         Self { targets, excludes, holding }
     }
 
-    /// Whether something may be done about an object. What is done to a host may be done to its volumes.
+    /// Whether something may be done about an object. What is done to a host may be done to its volumes, and what is done
+    /// to a volume to its copies.
     pub(crate) fn covers(&self, address: &Address) -> bool {
         let named = |set: &BTreeSet<Address>| {
-            set.contains(address) || address.host_of_volume().is_some_and(|host| set.contains(&host))
+            set.contains(address)
+                || address.host_below().is_some_and(|host| set.contains(&host))
+                || address.volume_of_copy().is_some_and(|volume| set.contains(&volume))
         };
         self.targets.as_ref().is_none_or(named) && (self.excludes.is_empty() || !named(&self.excludes))
     }

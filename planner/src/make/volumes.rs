@@ -2,7 +2,7 @@
 
 use pool_inventory::{
     Address, Name,
-    desired::{PoolSpec, PoolVolume},
+    desired::{OnRemove, PoolSpec, PoolVolume},
     market::Change,
     object::{Attachment, Recorded, Spec, Status, VolumeSpec},
 };
@@ -37,6 +37,7 @@ impl Todo {
 }
 
 /// A wished volume of a host.
+#[derive(Clone)]
 pub(crate) struct Wish<'a> {
     pub id: HostId,
     pub address: Address,
@@ -93,13 +94,34 @@ impl<'a> Planner<'a> {
     /// Why a volume that stands is to be made anew, losing its data; this happens on request, or where the inventory
     /// says that its data may go.
     fn replacing(&mut self, wish: &Wish<'a>, row: usize) -> Option<Reason> {
-        if self.input.scope.replace.contains(&wish.address) {
-            return Some(Reason::Requested);
+        let failed = || match &self.world.rows[row].sight.there()?.status {
+            Status::Failed(detail) if wish.decl.on_remove == OnRemove::Delete => {
+                Some(Reason::Unhealthy { detail: detail.clone() })
+            }
+            _ => None,
+        };
+        let asked = self.input.scope.replace.contains(&wish.address).then_some(Reason::Requested);
+        let reason = asked.or_else(failed)?;
+        match self.irreplaceable(wish, row) {
+            None => Some(reason),
+            Some(why) => {
+                self.decline(&wish.address, why);
+                None
+            }
         }
-        let seen = self.world.rows[row].sight.there()?;
-        let Status::Failed(detail) = &seen.status else { return None };
-        let may_go = wish.decl.on_remove == pool_inventory::desired::OnRemove::Delete;
-        may_go.then(|| Reason::Unhealthy { detail: detail.clone() })
+    }
+
+    /// Why a volume cannot be made anew.
+    fn irreplaceable(&self, wish: &Wish<'a>, row: usize) -> Option<Why> {
+        if self.protected_volume(&self.world.rows[row].now) {
+            return Some(Why::Protected { by: "volume".into() });
+        }
+        self.held_by_snapshots(&wish.address).or_else(|| match (self.source_is_there(wish), &wish.decl.from) {
+            (Err(why), _) => Some(why),
+            // What it would be made from is not made yet: what it holds is not given up for that.
+            (Ok(false), Some(from)) => Some(Why::NoSource { from: from.clone() }),
+            _ => None,
+        })
     }
 
     /// Compares a volume that stands with its declaration.

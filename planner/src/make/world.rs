@@ -8,7 +8,7 @@ use std::{
 
 use pool_inventory::{
     Address, Kind, Name, Text,
-    market::Seen,
+    market::{Feature, Seen},
     object::{Observed, Recorded, Spec, Status},
 };
 
@@ -81,10 +81,14 @@ impl<'a> World<'a> {
         let mut sightings = Sightings::new(&input.seen);
         let mut rows: Vec<Row<'a>> = Vec::with_capacity(input.recorded.len());
         for row in &input.recorded {
-            let creates = input.capabilities.get(&row.provider).is_none_or(|c| c.creates);
+            let can = input.capabilities.get(&row.provider);
             let now = moves.apply(row, &input.desired).map_or(Cow::Borrowed(row), Cow::Owned);
+            // A provider that has no copies does not list them: their absence proves nothing.
+            let lists = Feature::of_copies(row.address.kind)
+                .is_none_or(|feature| can.is_some_and(|can| can.features.contains(&feature)));
             let sight = match sightings.of(row) {
-                _ if !creates => Sight::Untold,
+                _ if !lists => Sight::Unseen,
+                _ if can.is_some_and(|can| !can.creates) => Sight::Untold,
                 Sight::Gone if used_as_it_is(input, row) => Sight::Untold,
                 sight => sight,
             };
@@ -229,7 +233,7 @@ impl Listing<'_> {
 
 /// The row that a lost object gets.
 fn recorded(input: &PlanInput, provider: &Name, object: &Observed, owner: &pool_inventory::object::Owner) -> Recorded {
-    let host = owner.address.host_of_volume().unwrap_or_else(|| owner.address.clone());
+    let host = owner.address.host_below().unwrap_or_else(|| owner.address.clone());
     let pool = super::roster::pool_of(&input.desired, &host.name);
     let spec = pool.and_then(|name| input.desired.pools.get(name));
     let network = input.desired.networks.get(&*owner.address.name);
@@ -240,11 +244,13 @@ fn recorded(input: &PlanInput, provider: &Name, object: &Observed, owner: &pool_
     let fallback = || input.desired.tenants.keys().next().unwrap_or(&input.desired.inventory).clone();
     let volume = |s: &pool_inventory::desired::PoolSpec| {
         let name: Option<Text> = owner.address.name.split_once('.').map(|(_, v)| v.into());
-        name.and_then(|v| s.volumes.get(&*v)).is_some_and(|v| v.protected)
+        name.and_then(|v| s.volumes.get(v.split('.').next()?)).is_some_and(|v| v.protected)
     };
     let needs = match &object.spec {
         Spec::Host(host) => host.network.iter().map(|n| Address::network(n)).collect(),
-        Spec::Volume(_) | Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => Vec::new(),
+        // A snapshot goes before its volume; a backup outlives it.
+        Spec::Snapshot(_) => owner.address.volume_of_copy().into_iter().collect(),
+        Spec::Volume(_) | Spec::Network(_) | Spec::Backup(_) => Vec::new(),
     };
     Recorded {
         address: owner.address.clone(),

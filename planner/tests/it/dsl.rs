@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use pool_inventory::{
     Address, Bytes, Money, Name, Percent, Text,
     desired::*,
-    market::{Change, Drift, Feature, HostSeen, NetworkOffer},
+    market::{Change, Drift, Feature, HostSeen, Limit, NetworkOffer},
     object::{Endpoint, Spec, Status},
 };
-use pool_planner::{Plan, Scope, check, input::Brake, plan};
+use pool_planner::{
+    Plan, Scope, check,
+    input::{Brake, Errand},
+    plan,
+};
 
 use crate::{
     render::render,
@@ -63,6 +67,12 @@ fn planned(world: &World, words: &[&str]) -> Result<Plan, pool_planner::PlanErro
             ("target", address) => drop(scope.targets.insert(address.parse().unwrap())),
             ("exclude", address) => drop(scope.excludes.insert(address.parse().unwrap())),
             ("replace", address) => drop(scope.replace.insert(address.parse().unwrap())),
+            ("copy", to) => scope.errands.push(Errand::Copy { to: to.parse().unwrap() }),
+            ("restore", from) => scope.errands.push(Errand::Restore { from: from.parse().unwrap() }),
+            ("delete", copy) => scope.errands.push(Errand::Delete { copy: copy.parse().unwrap() }),
+            ("stop", host) => scope.errands.push(Errand::Power { host: host.parse().unwrap(), on: false }),
+            ("start", host) => scope.errands.push(Errand::Power { host: host.parse().unwrap(), on: true }),
+            ("restart", host) => scope.errands.push(Errand::Restart { host: host.parse().unwrap() }),
             ("override", "max_replaced") => drop(scope.overrides.insert(Brake::MaxReplaced, "test".into())),
             ("override", "max_destroyed") => drop(scope.overrides.insert(Brake::MaxDestroyed, "test".into())),
             _ => panic!("unknown option {word}"),
@@ -121,22 +131,27 @@ fn happen(world: &mut World, words: &[&str]) {
         "variable" => drop(world.desired.variables.insert(words[1].into(), Scalar::Text(words[2].into()))),
         "protect-environment" => world.desired.protected = true,
         "silent" => world.silent.push(name(words[1])),
+        "heard" => world.silent.clear(),
+        "lacks" => {
+            let of = |word: &str| serde_json::from_value::<Feature>(word.into()).unwrap();
+            let features = &mut world.capabilities.get_mut(words[1]).unwrap().features;
+            words[2].split(',').map(of).for_each(|feature| {
+                features.remove(&feature);
+            });
+        }
         "stock" => stock(world, words[1], words[2].parse().unwrap()),
         "stock-out" => drop(world.stock_outs.insert(words[1].into(), 1_000_000 - words[2].parse::<i64>().unwrap())),
         "quota" => {
             let market = world.markets.get_mut(words[1]).unwrap();
             let mut quota = QuotaSpec::default();
             options.iter().for_each(|option| set_quota(&mut quota, *option));
-            let limits = quota
-                .limits()
-                .into_iter()
-                .map(|(what, limit)| (what, pool_inventory::market::Limit { limit, used: 0 }));
+            let limits = quota.limits().into_iter().map(|(what, limit)| (what, Limit { limit, used: 0 }));
             market.limits.extend(limits);
         }
         "limit" => {
             let limits = options.iter().map(|(what, limit)| {
                 let limit = if *what == "storage" { gib(limit).0 } else { limit.parse().unwrap() };
-                (Text::from(*what), pool_inventory::market::Limit { limit, used: 0 })
+                (Text::from(*what), Limit { limit, used: 0 })
             });
             world.markets.get_mut(words[1]).unwrap().limits.extend(limits);
         }

@@ -1,12 +1,15 @@
 //! The checker finds each planted fault, by the rule that it breaks.
 
 use pool_inventory::{
-    Address, Bytes, Lineage, Text,
+    Address, Bytes, Kind, Lineage, Text,
     desired::{Hosts, NetworkDecl, OnRemove, PoolVolume, QuotaSpec, Size},
-    object::Spec,
+    market::Feature,
+    object::{Spec, Status},
 };
 use pool_planner::{
-    Action, Plan, PlanInput, Reason, Rule, Scope, Step, StepId, check, plan,
+    Action, Plan, PlanInput, Reason, Rule, Scope, Step, StepId, check,
+    input::Errand,
+    plan,
     plan::{Demand, Why},
 };
 
@@ -21,6 +24,8 @@ fn start() -> World {
     let mut world = World::new();
     world.cloud("c", &["az1", "az2"], &[("s", 1, 2, 10), ("m", 2, 4, 20)], &[("disk", 1000)]);
     world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[]);
+    let features = [Feature::Power, Feature::Snapshots, Feature::Backups];
+    world.capabilities.values_mut().for_each(|can| can.features.extend(features));
     world.tier("high", &["c/*"]);
     let front = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![name("c")]);
     world.desired.networks.insert(name("front"), front);
@@ -308,6 +313,107 @@ fn faults_of_a_destroy_and_of_a_refresh() {
     finds(Rule::Once, &refresh, |p, _| {
         step(p, "record", "host/web-0").reason = Reason::Moved { from: Address::host("web-77") };
     });
+}
+
+fn asked(errands: impl IntoIterator<Item = Errand>) -> Scope {
+    Scope { errands: errands.into_iter().collect(), ..Scope::default() }
+}
+
+fn copy_of(kind: Kind, volume: &str) -> Address {
+    Address::copy_of(kind, &volume.parse().unwrap(), "one")
+}
+
+#[test]
+fn faults_of_copies() {
+    let mut world = applied();
+    let (snapshot, backup) = (copy_of(Kind::Snapshot, "volume/web-0.data"), copy_of(Kind::Backup, "volume/web-0.data"));
+    let take = asked([&snapshot, &backup].map(|to| Errand::Copy { to: to.clone() }));
+    let taken = planned(&world, take);
+    let create = ("create", "snapshot/web-0.data.one");
+    finds(Rule::Reach, &taken, |p, i| {
+        p.scope.errands.pop();
+        i.scope = p.scope.clone();
+    });
+    finds(Rule::Reach, &taken, |p, _| {
+        add(p, create, |step| step.address = copy_of(Kind::Snapshot, "volume/web-1.data"));
+    });
+    finds(Rule::Place, &taken, |_, i| i.capabilities.values_mut().for_each(|c| c.features.clear()));
+    finds(Rule::Place, &taken, |p, _| match &mut step(p, create.0, create.1).action {
+        Action::Create { record, .. } => record.needs.clear(),
+        _ => panic!("it is not made"),
+    });
+    finds(Rule::Envelope, &taken, |p, _| match &mut step(p, create.0, create.1).action {
+        Action::Create { spec: Spec::Snapshot(copy), .. } => copy.of = Address::volume("web-1", "data"),
+        _ => panic!("it is not made"),
+    });
+    finds(Rule::Reads, &taken, |p, _| {
+        p.reads.remove(&Address::volume("web-0", "data"));
+    });
+    finds(Rule::Once, &taken, |_, i| {
+        let seen = i.seen.providers.values_mut().flatten();
+        seen.filter(|o| o.spec.volume().is_some()).for_each(|o| o.status = Status::Failed("it burns".into()));
+    });
+    world.apply(&taken.0);
+
+    let restored = planned(&world, asked([Errand::Restore { from: snapshot.clone() }]));
+    let (restore, volume) = ("restore", "volume/web-0.data");
+    finds(Rule::Order, &restored, |p, _| remove(p, "detach", volume));
+    finds(Rule::Order, &restored, |p, _| unneed(p, (restore, volume), ("detach", volume)));
+    finds(Rule::Order, &restored, |p, _| unneed(p, ("attach", volume), (restore, volume)));
+    finds(Rule::Reads, &restored, |p, _| {
+        p.reads.remove(&snapshot);
+    });
+    finds(Rule::Envelope, &restored, |p, _| {
+        step(p, restore, volume).action = Action::Restore { from: copy_of(Kind::Snapshot, "volume/web-1.data") };
+    });
+    finds(Rule::Reach, &restored, |p, _| {
+        step(p, restore, volume).action = Action::Restore { from: backup.clone() };
+    });
+    finds(Rule::Once, &restored, |_, i| i.recorded.retain(|row| row.address != snapshot));
+
+    let deleted = planned(&world, asked([Errand::Delete { copy: snapshot.clone() }]));
+    finds(Rule::Reach, &deleted, |p, _| step(p, "delete", "snapshot/web-0.data.one").address = backup.clone());
+    let destroy = planned(&world, Scope { destroy: true, ..Scope::default() });
+    finds(Rule::Order, &destroy, |p, _| unneed(p, ("delete", volume), ("delete", "snapshot/web-0.data.one")));
+    finds(Rule::Order, &destroy, |p, _| remove(p, "delete", "snapshot/web-0.data.one"));
+    finds(Rule::Protected, &destroy, |_, i| {
+        i.desired.pools.get_mut("web").unwrap().volumes.get_mut("data").unwrap().protected = true;
+    });
+}
+
+#[test]
+fn faults_of_power() {
+    let world = applied();
+    let stop = asked([Errand::Power { host: Address::host("web-0"), on: false }]);
+    let stopped = planned(&world, stop);
+    finds(Rule::Reach, &stopped, |p, _| step(p, "power-off", "host/web-0").address = Address::host("web-1"));
+    finds(Rule::Reach, &stopped, |p, _| step(p, "power-off", "host/web-0").action = Action::Restart);
+    finds(Rule::Reach, &stopped, |p, _| step(p, "power-off", "host/web-0").action = Action::Delete);
+    finds(Rule::Place, &stopped, |_, i| i.capabilities.values_mut().for_each(|c| c.features.clear()));
+}
+
+#[test]
+fn faults_of_volumes_that_are_made_from_others() {
+    let mut world = applied();
+    let like = world.desired.pools["web"].volumes["data"].clone();
+    for (pool, from) in [("abc", "volume/xyz-0.data"), ("xyz", "volume/web-0.data")] {
+        let from = Some(from.parse().unwrap());
+        world.pool(pool, 1).volumes.insert(name("data"), PoolVolume { from, ..like.clone() });
+    }
+    world.desired.tenants.get_mut("default").unwrap().quota = QuotaSpec::default();
+    let made = planned(&world, Scope::default());
+    let (first, second) = ("volume/xyz-0.data", "volume/abc-0.data");
+    finds(Rule::Order, &made, |p, _| unneed(p, ("create", second), ("create", first)));
+    finds(Rule::Reads, &made, |p, _| {
+        p.reads.remove(&Address::volume("web-0", "data"));
+    });
+    finds(Rule::Place, &made, |p, _| volume(p, "xyz-0.data").from = Some(Address::volume("web-1", "data")));
+    finds(Rule::Once, &made, |p, i| {
+        let nowhere = Some(Address::volume("web-9", "data"));
+        volume(p, "xyz-0.data").from = nowhere.clone();
+        i.desired.pools.get_mut("xyz").unwrap().volumes.get_mut("data").unwrap().from = nowhere;
+    });
+    finds(Rule::Place, &made, |_, i| i.capabilities.values_mut().for_each(|c| c.features.clear()));
 }
 
 #[test]

@@ -12,7 +12,12 @@ use pool_inventory::{
     market::{Change, Drift, Feature, HostSeen},
     object::{Spec, Status},
 };
-use pool_planner::{Plan, PlanError, Scope, check, input::Brake, plan, plan::Why};
+use pool_planner::{
+    Plan, PlanError, Scope, check,
+    input::{Brake, Errand},
+    plan,
+    plan::Why,
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -71,6 +76,10 @@ enum Asked {
     Exclude(usize),
     Replace(usize),
     Unbraked,
+    Copy(usize, bool),
+    Restore(usize),
+    Uncopy(usize),
+    Power(usize, u8),
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -82,6 +91,10 @@ fn asked() -> impl Strategy<Value = Asked> {
         1 => any::<usize>().prop_map(Asked::Exclude),
         1 => any::<usize>().prop_map(Asked::Replace),
         1 => Just(Asked::Unbraked),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(at, backup)| Asked::Copy(at, backup)),
+        1 => any::<usize>().prop_map(Asked::Restore),
+        1 => any::<usize>().prop_map(Asked::Uncopy),
+        1 => (any::<usize>(), 0..3u8).prop_map(|(at, how)| Asked::Power(at, how)),
     ]
 }
 
@@ -166,6 +179,8 @@ fn start() -> World {
     world.cloud("d", &["z1"], &[("x", 2, 8, 15)], &[("ssd", 60)]);
     world.tier("high", &["*/ssd", "c/disk"]);
     world.tier("low", &["c/slow", "*/ssd"]);
+    let features = [Feature::Power, Feature::Snapshots, Feature::Backups];
+    world.capabilities.values_mut().for_each(|can| can.features.extend(features));
     let can = world.capabilities.get_mut("c").unwrap();
     use Feature::{Apart, FixedAddresses, PublicAddresses, RootDisks, Routers, Rules};
     can.features.extend([Apart, FixedAddresses, PublicAddresses, RootDisks, Routers, Rules]);
@@ -347,7 +362,12 @@ fn object(world: &mut World, event: &Event) {
         let used = world.clouds.values().flatten().find(|o| o.id == id).is_some_and(|o| o.spec.kind() != Kind::Volume);
         let busy =
             used && world.clouds.values().flatten().any(|o| o.spec.volume().is_some_and(|v| v.attached.is_some()));
-        if !busy {
+        // Nor does a volume that has snapshots.
+        let snapshots = world.recorded.iter().any(|row| {
+            let of = row.spec.copy().filter(|_| row.address.kind == Kind::Snapshot).map(|copy| &copy.of);
+            of.is_some_and(|of| world.recorded.iter().any(|v| v.address == *of && v.id.as_ref() == Some(&id)))
+        });
+        if !busy && !snapshots {
             world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
         }
         return;
@@ -400,8 +420,28 @@ fn scope(world: &World, asked: &Asked) -> Scope {
             scope.overrides.insert(Brake::MaxReplaced, "test".into());
             scope.overrides.insert(Brake::MaxDestroyed, "test".into());
         }
+        asked => scope.errands.extend(errand(world, asked)),
     }
     scope
+}
+
+fn errand(world: &World, asked: &Asked) -> Option<Errand> {
+    let some = |at: usize, kinds: &[Kind]| {
+        let of: Vec<&Address> = world.recorded.iter().map(|r| &r.address).filter(|a| kinds.contains(&a.kind)).collect();
+        of.get(at.checked_rem(of.len())?).map(|address| (*address).clone())
+    };
+    const COPIES: [Kind; 2] = [Kind::Snapshot, Kind::Backup];
+    Some(match asked {
+        Asked::Copy(at, backup) => {
+            let volume = some(*at, &[Kind::Volume])?;
+            Errand::Copy { to: Address::copy_of(COPIES[usize::from(*backup)], &volume, ["a", "b"][at % 2]) }
+        }
+        Asked::Restore(at) => Errand::Restore { from: some(*at, &COPIES)? },
+        Asked::Uncopy(at) => Errand::Delete { copy: some(*at, &COPIES)? },
+        Asked::Power(at, 2) => Errand::Restart { host: some(*at, &[Kind::Host])? },
+        Asked::Power(at, how) => Errand::Power { host: some(*at, &[Kind::Host])?, on: *how == 1 },
+        _ => return None,
+    })
 }
 
 /// A sound plan, or none because what is declared contradicts itself.

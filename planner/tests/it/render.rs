@@ -65,6 +65,7 @@ fn what(action: &Action) -> String {
             Some(at) => format!(" to {} at {}", at.host, at.mount.as_deref().unwrap_or("-")),
             None => " to nothing".into(),
         },
+        Action::Restore { from } => format!(" from {from}"),
         Action::Bootstrap { digest: None } => " with values known later".into(),
         _ => String::new(),
     }
@@ -74,8 +75,11 @@ fn spot(spec: &Spec) -> String {
     match spec {
         Spec::Host(host) if host.at.is_some() => format!(" {}", host.at.as_ref().map_or("", |at| &at.host)),
         Spec::Host(host) => format!(" {}/{} {}", host.zone, host.offering, host.image),
-        Spec::Volume(volume) => format!(" {}@{} {}", volume.backend, volume.zone, volume.size),
-        Spec::Snapshot(copy) | Spec::Backup(copy) => format!(" of {}", copy.of),
+        Spec::Volume(volume) => {
+            let from = volume.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+            format!(" {}@{} {}{from}", volume.backend, volume.zone, volume.size)
+        }
+        Spec::Snapshot(copy) | Spec::Backup(copy) => format!(" of {} {}@{}", copy.of, copy.size, copy.backend),
         Spec::Network(network) => network.cidr.map(|cidr| format!(" {cidr}")).unwrap_or_default(),
     }
 }
@@ -112,6 +116,13 @@ fn why(why: &Why) -> String {
             format!("{provider} lacks {}", words.join(", "))
         }
         Why::NeedsDeclined { address } => format!("needs {address}"),
+        Why::HasSnapshots { snapshots } => {
+            let each: Vec<String> = snapshots.iter().map(ToString::to_string).collect();
+            format!("has snapshots ({})", each.join(", "))
+        }
+        Why::NoVolume { volume } => format!("no {volume}"),
+        Why::NoSource { from } => format!("no {from} to be made from"),
+        Why::NoRoom { provider, limit } => format!("no room at {provider}: {limit}"),
         Why::CannotMove { fields } => {
             let fields: Vec<String> = fields.iter().map(|f| format!("{} {}→{}", f.field, f.from, f.to)).collect();
             format!("cannot move ({})", fields.join(", "))

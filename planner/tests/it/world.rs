@@ -198,9 +198,11 @@ impl World {
                 Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
             }
         }
+        let copies = |kind| self.clouds[provider].iter().filter(|object| object.spec.kind() == kind).count() as u64;
         let compute = [("hosts", hosts), ("vcpus", vcpus), ("memory", memory)];
         let others = [("storage", storage), ("volumes", volumes), ("addresses", addresses)];
-        for (what, used) in compute.into_iter().chain(others) {
+        let copies = [("snapshots", copies(Kind::Snapshot)), ("backups", copies(Kind::Backup))];
+        for (what, used) in compute.into_iter().chain(others).chain(copies) {
             market.limits.entry(what.into()).and_modify(|limit| limit.used = used);
         }
     }
@@ -288,7 +290,24 @@ impl World {
                 object.spec = to.clone();
                 self.row_mut(step).spec = to.clone();
             }
-            Action::PowerOn => self.seen(step).status = Status::Ready,
+            Action::PowerOn => {
+                let object = self.seen(step);
+                assert_eq!(object.status, Status::Stopped, "{} is on", step.address);
+                object.status = Status::Ready;
+            }
+            Action::PowerOff => {
+                let object = self.seen(step);
+                assert_ne!(object.status, Status::Stopped, "{} is off", step.address);
+                if object.status == Status::Ready {
+                    object.status = Status::Stopped;
+                }
+            }
+            Action::Restart => assert_ne!(self.seen(step).status, Status::Stopped, "{} is off", step.address),
+            Action::Restore { from } => {
+                assert!(self.stands(from), "{} is restored from {from}, which is not there", step.address);
+                let attached = self.seen(step).spec.volume().unwrap().attached.clone();
+                assert_eq!(attached, None, "{} is restored while it is attached", step.address);
+            }
             Action::Delete => self.delete(step),
             Action::Release | Action::Forget => self.drop_row(step),
             Action::Record { to } => self.record(step, to),
@@ -307,6 +326,10 @@ impl World {
         if let Spec::Host(HostSpec { network: Some(network), .. }) = spec {
             let network = Address::network(network);
             assert!(self.recorded.iter().any(|r| r.address == network && r.id.is_some()), "{network} is not there");
+        }
+        let source = spec.copy().map(|copy| &copy.of).or_else(|| spec.volume()?.from.as_ref());
+        if let Some(source) = source {
+            assert!(self.stands(source), "{} is made from {source}, which is not there", step.address);
         }
         self.recorded.retain(|r| r.address != step.address || r.generation != step.generation);
         self.ids += 1;
@@ -373,6 +396,13 @@ impl World {
                 o.spec.volume().and_then(|v| v.attached.as_ref()).is_some_and(|a| a.host == step.address)
             };
             assert!(!self.clouds[&provider].iter().any(attached), "{} has volumes", step.address);
+        }
+        if step.address.kind == Kind::Volume {
+            let of = |r: &&Recorded| {
+                r.address.kind == Kind::Snapshot && r.spec.copy().is_some_and(|copy| copy.of == step.address)
+            };
+            let still: Vec<&Recorded> = self.recorded.iter().filter(of).collect();
+            assert!(still.is_empty(), "{} has snapshots", step.address);
         }
         if step.address.kind == Kind::Network {
             let inside = |r: &&Recorded| {

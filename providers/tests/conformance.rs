@@ -102,6 +102,14 @@ impl Account for SimAccount {
         Some(self.provider.meddle(what).await.expect("meddles"))
     }
 
+    async fn content(&self, volume: &Observed, write: Option<&str>) -> Option<Text> {
+        if let Some(content) = write {
+            let what = Meddling::Write { id: volume.id.clone(), content: content.into() };
+            self.provider.meddle(what).await.expect("meddles");
+        }
+        SimLedger::read(&self.path).expect("reads").content.get(&volume.id).cloned()
+    }
+
     async fn close(&self) {
         let ledger = SimLedger::read(&self.path).expect("reads");
         assert_eq!((ledger.duplicates(), ledger.counters.doubles, ledger.counters.token_reused), (vec![], 0, 0));
@@ -180,6 +188,7 @@ enum Mistake {
     DeletesTwice,
     ForgetsSize,
     HangsWhenCancelled,
+    RestoresNothing,
 }
 
 #[async_trait]
@@ -202,6 +211,13 @@ impl Provider for Wrong {
                 (Mistake::ForgetsSize, Act::Update { to: Spec::Volume(volume), .. }) => volume.size = Bytes::gib(10),
                 _ => {}
             }
+        }
+        if self.1 == Mistake::RestoresNothing
+            && let [Request { act: Act::Restore { id, .. }, .. }] = &batch[..]
+        {
+            let volumes = self.0.list(Kind::Volume, None).await.expect("lists").objects;
+            let found = volumes.into_iter().find(|volume| volume.id == *id).expect("is there");
+            return vec![Ok(Progress::Done(Box::new(found)))];
         }
         let mut answers = self.0.submit(batch).await;
         match self.1 {
@@ -257,8 +273,8 @@ impl Harness for WrongHarness {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let spec = SimSpec { page: 3, ..SimSpec::default() };
         let path = folder.path().join("sim.ledger");
-        let provider = SimProvider::open(name("sim"), spec, path).map_err(|e| e.to_string())?;
-        Ok(Box::new(WrongAccount(Wrong(provider, self.0), folder)))
+        let provider = SimProvider::open(name("sim"), spec, path.clone()).map_err(|e| e.to_string())?;
+        Ok(Box::new(WrongAccount(Wrong(provider, self.0), path, folder)))
     }
 
     fn spec(&self, kind: Kind, n: usize) -> Option<Spec> {
@@ -274,7 +290,11 @@ impl Harness for WrongHarness {
     }
 }
 
-struct WrongAccount(Wrong, #[expect(dead_code, reason = "keeps the folder until the case is over")] tempfile::TempDir);
+struct WrongAccount(
+    Wrong,
+    PathBuf,
+    #[expect(dead_code, reason = "keeps the folder until the case is over")] tempfile::TempDir,
+);
 
 #[async_trait]
 impl Account for WrongAccount {
@@ -284,6 +304,14 @@ impl Account for WrongAccount {
 
     async fn again(&self) -> Option<Box<dyn Provider>> {
         None
+    }
+
+    async fn content(&self, volume: &Observed, write: Option<&str>) -> Option<Text> {
+        if let Some(content) = write {
+            let what = Meddling::Write { id: volume.id.clone(), content: content.into() };
+            self.0.0.meddle(what).await.expect("meddles");
+        }
+        SimLedger::read(&self.1).expect("reads").content.get(&volume.id).cloned()
     }
 
     async fn foreign(&self) -> Option<Text> {
@@ -303,6 +331,7 @@ async fn the_suite_finds_planted_mistakes() {
         (Mistake::NeverFinds, "a host is made, found, listed and deleted"),
         (Mistake::DeletesTwice, "what is not there is not found"),
         (Mistake::ForgetsSize, "a volume is attached, extended and detached"),
+        (Mistake::RestoresNothing, "a volume gets the content of its snapshot back"),
         (Mistake::HangsWhenCancelled, "a creation that was given up is settled by its token"),
     ];
     for (mistake, case) in planted {

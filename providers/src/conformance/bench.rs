@@ -8,6 +8,7 @@ use std::{
 
 use pool_inventory::{
     Address, Kind, Lineage, Text, Token,
+    market::Feature,
     object::{Observed, Owner, Spec, Status},
 };
 
@@ -84,11 +85,22 @@ impl<'a> Bench<'a> {
         self.harness.spec(kind, n).ok_or_else(|| Stop::Skip(format!("this provider has no {kind}s")))
     }
 
+    /// Ends the case where the provider cannot do it.
+    pub(super) fn needs(&self, feature: Feature) -> Verdict {
+        match self.provider().capabilities().features.contains(&feature) {
+            true => Ok(()),
+            false => Err(Stop::Skip(format!("this provider cannot do this: {}", feature.describe()))),
+        }
+    }
+
     /// Whose the `n`th object of a kind is.
     pub(super) fn owner(&self, kind: Kind, n: usize) -> Owner {
         let address = match kind {
             Kind::Volume => Address::volume(&format!("web-{n}"), "data"),
             Kind::Network => Address::network(&format!("net-{n}")),
+            Kind::Snapshot | Kind::Backup => {
+                Address::copy_of(kind, &Address::volume(&format!("web-{n}"), "data"), "first")
+            }
             _ => Address::host(&format!("web-{n}")),
         };
         let lineage = Lineage::from_bits([0xC0; 16]);

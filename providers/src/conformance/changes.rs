@@ -2,7 +2,7 @@
 
 use pool_inventory::{
     Bytes, Kind,
-    market::Change,
+    market::{Change, Feature},
     object::{Attachment, Observed, Spec, Status, VolumeSpec},
 };
 
@@ -75,6 +75,7 @@ pub(super) async fn volume(b: &Bench<'_>) -> Verdict {
 
 /// Off, off again, on, on again.
 pub(super) async fn power(b: &Bench<'_>) -> Verdict {
+    b.needs(Feature::Power)?;
     let host = b.make(Kind::Host, 0).await?;
     for (on, status) in
         [(false, Status::Stopped), (false, Status::Stopped), (true, Status::Ready), (true, Status::Ready)]
@@ -84,6 +85,14 @@ pub(super) async fn power(b: &Bench<'_>) -> Verdict {
         ensure(right, || format!("power {on} made {after:?}"))?;
     }
     Ok(())
+}
+
+/// Restarted, it is the same host at the same address, and runs.
+pub(super) async fn restart(b: &Bench<'_>) -> Verdict {
+    b.needs(Feature::Power)?;
+    let host = b.make(Kind::Host, 0).await?;
+    let after = b.act(&host, Act::Restart { id: host.id.clone() }).await?;
+    ensure(after.as_ref() == Some(&host), || format!("{host:?} was restarted and became {after:?}"))
 }
 
 /// Another system on the same machine, then the same again with no effect.

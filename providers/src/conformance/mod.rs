@@ -13,6 +13,7 @@
 
 mod bench;
 mod changes;
+mod copies;
 mod lifecycle;
 mod lists;
 mod tokens;
@@ -22,7 +23,7 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 use async_trait::async_trait;
 use pool_inventory::{
     Kind, Text,
-    object::{HostSpec, Spec},
+    object::{HostSpec, Observed, Spec},
 };
 
 pub use self::bench::{Bench, Stop, Verdict};
@@ -62,6 +63,11 @@ pub trait Account: Send + Sync {
 
     /// Makes a host that is not ours; its id. None: nobody else can be in this account.
     async fn foreign(&self) -> Option<Text>;
+
+    /// Writes into a volume, if `write` says what, and tells what is in it. None: a test cannot get at what is in volumes.
+    async fn content(&self, _volume: &Observed, _write: Option<&str>) -> Option<Text> {
+        None
+    }
 
     /// Removes everything that the case made. Called after failures and time-outs too.
     async fn close(&self) {}
@@ -129,7 +135,16 @@ const CASES: &[(&str, Case)] = &[
     ("a creation that was given up is settled by its token", |b| Box::pin(tokens::cancelled(b))),
     ("tags change in place, and again with no effect", |b| Box::pin(changes::tags(b))),
     ("a volume is attached, extended and detached", |b| Box::pin(changes::volume(b))),
+    ("a snapshot is taken, found, listed and deleted", |b| Box::pin(copies::whole_life(b, Kind::Snapshot))),
+    ("a backup is taken, found, listed and deleted", |b| Box::pin(copies::whole_life(b, Kind::Backup))),
+    ("a volume gets the content of its snapshot back", |b| Box::pin(copies::restored(b, Kind::Snapshot))),
+    ("a volume gets the content of its backup back", |b| Box::pin(copies::restored(b, Kind::Backup))),
+    ("a volume is made from a snapshot", |b| Box::pin(copies::made_from(b, Kind::Snapshot))),
+    ("a volume is made from a backup", |b| Box::pin(copies::made_from(b, Kind::Backup))),
+    ("a volume is made from another", |b| Box::pin(copies::made_from(b, Kind::Volume))),
+    ("a volume with snapshots stays, a backup outlives its volume", |b| Box::pin(copies::outlives(b))),
     ("a host is turned off and on", |b| Box::pin(changes::power(b))),
+    ("a host is restarted and is what it was", |b| Box::pin(changes::restart(b))),
     ("a host is rebuilt and keeps its identity", |b| Box::pin(changes::rebuild(b))),
 ];
 

@@ -33,10 +33,10 @@ impl Mode {
     /// What machines of this mode can be asked for.
     pub(super) fn features(self) -> BTreeSet<Feature> {
         match self {
-            Mode::Rootless => BTreeSet::from([Feature::Mounts]),
+            Mode::Rootless => BTreeSet::from([Feature::Mounts, Feature::Power]),
             Mode::Root => {
-                let mut features =
-                    BTreeSet::from([Feature::Mounts, Feature::Users, Feature::Owners, Feature::EnforcedSize]);
+                use Feature::{EnforcedSize, Mounts, Owners, Power, Users};
+                let mut features = BTreeSet::from([Mounts, Users, Owners, EnforcedSize, Power]);
                 // The image is this computer's own system.
                 if Path::new("/usr/bin/apt-get").exists() {
                     features.insert(Feature::Packages);

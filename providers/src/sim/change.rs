@@ -30,10 +30,15 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     ];
     let volume = [("tags.*", in_place), ("size", in_place), ("attached", in_place), ("on_remove", in_place)];
     let network = ["tags.*", "router", "dhcp", "dns", "ingress.*", "egress.*"].map(|field| (field, in_place));
-    use Feature::{EnforcedSize, Mounts, Networks, Owners, Packages, Routers, Rules, Services, Sysctl, Users};
+    use Feature::{
+        Backups, EnforcedSize, Mounts, Networks, Owners, Packages, Power, Routers, Rules, Services, Snapshots, Sysctl,
+        Users,
+    };
+    let hosts = [Packages, Users, Services, Sysctl, Owners, Power];
+    let others = [EnforcedSize, Mounts, Networks, Rules, Routers, Snapshots, Backups];
     Capabilities {
         changes: [(Kind::Host, table(&host)), (Kind::Volume, table(&volume)), (Kind::Network, table(&network))].into(),
-        features: [Packages, Users, Services, Sysctl, Owners, EnforcedSize, Mounts, Networks, Rules, Routers].into(),
+        features: hosts.into_iter().chain(others).collect(),
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
@@ -162,6 +167,57 @@ impl Cloud<'_> {
         }
     }
 
+    pub fn restart(&mut self, token: &Token, id: &Text, fate: Fate) -> Result<Progress, ProviderError> {
+        let object = self.get(id, Kind::Host)?;
+        match object.status(self.now()) {
+            Status::Ready => {
+                let ready = self.now() + self.shop.spec.boot.0;
+                self.changed(Object { ready, ..object }, token, fate)
+            }
+            // It starts already.
+            Status::Pending => Ok(self.progress(&object)),
+            status => Err(ProviderError::Conflict(format!("{id} is {status:?}").to_lowercase().into())),
+        }
+    }
+
+    /// Gives a detached volume the content of a snapshot of it, or of any backup that fits.
+    pub fn restore(
+        &mut self,
+        token: &Token,
+        id: &Text,
+        (from, kind): (&Text, Kind),
+        fate: Fate,
+    ) -> Result<Progress, ProviderError> {
+        let volume = self.get(id, Kind::Volume)?;
+        let copy = self.get(from, kind)?;
+        if let Some(attached) = &volume.attached {
+            return Err(ProviderError::Conflict(format!("{id} is attached to {}", attached.host).into()));
+        }
+        for object in [&volume, &copy] {
+            match object.status(self.now()) {
+                Status::Ready => {}
+                // A restore that was asked for before goes on.
+                Status::Pending if object.key == volume.key => return Ok(self.progress(&volume)),
+                status => {
+                    let text = format!("{} is {status:?}", object.key).to_lowercase();
+                    return Err(ProviderError::Conflict(text.into()));
+                }
+            }
+        }
+        if kind == Kind::Snapshot && copy.of != Some(volume.key) {
+            return Err(invalid("from", format!("{from} is no snapshot of {id}")));
+        }
+        let size = |object: &Object| {
+            let spec = self.world.spec(object);
+            spec.volume().map(|volume| volume.size).or_else(|| spec.copy().map(|copy| copy.size))
+        };
+        if size(&volume) < size(&copy) {
+            return Err(invalid("from", format!("{id} is smaller than {from}")));
+        }
+        let ready = self.now() + self.shop.spec.boot.0;
+        self.changed(Object { content: copy.content, ready, ..volume }, token, fate)
+    }
+
     pub fn delete(&mut self, token: &Token, id: &Text, kind: Kind, fate: Fate) -> Result<Progress, ProviderError> {
         let object = self.get(id, kind)?;
         if let Some(attached) = &object.attached {
@@ -169,6 +225,11 @@ impl Cloud<'_> {
         }
         if kind == Kind::Network {
             self.unused(&object)?;
+        }
+        let snapshots = Key::first(Kind::Snapshot)..=Key::last(Kind::Snapshot);
+        let of = |copy: &Object| copy.lives() && copy.of == Some(object.key);
+        if kind == Kind::Volume && self.world.objects.range(snapshots).any(|(_, copy)| of(copy)) {
+            return Err(ProviderError::Conflict(format!("{id} has snapshots").into()));
         }
         if fate == Fate::Broken {
             return Err(ProviderError::Other("simulated fault: it cannot be deleted".into()));

@@ -9,7 +9,6 @@ use pool_inventory::{
 };
 
 use super::{
-    create::invalid,
     fault,
     market::Shop,
     object::{Key, Mark, NEVER, Object},
@@ -128,7 +127,8 @@ impl Cloud<'_> {
             Act::Update { id, to, host } => self.update(token, id, to, host.as_deref(), fate),
             Act::Rebuild { id, to } => self.rebuild(token, id, to, fate),
             Act::Power { id, on } => self.power(token, id, *on, fate),
-            Act::Restart { .. } | Act::Restore { .. } => Err(invalid("act", "this cloud cannot do that yet")),
+            Act::Restart { id } => self.restart(token, id, fate),
+            Act::Restore { id, from, kind } => self.restore(token, id, (from, *kind), fate),
             Act::Delete { id, kind } => self.delete(token, id, *kind, fate),
         }
     }

@@ -3,13 +3,13 @@
 use pool_inventory::{
     Bytes, Kind, Money, Text,
     desired::Size,
-    object::{HostSpec, Spec, VolumeSpec},
+    object::{HostSpec, Spec, Status, VolumeSpec},
 };
 
 use super::{
     cloud::{Cloud, Fate, broken},
     market::{IMAGES, REGION},
-    object::{Key, NEVER, Object},
+    object::{Key, Mark, NEVER, Object},
     world::{Effect, Use},
 };
 use crate::{Progress, ProviderError, Request};
@@ -29,10 +29,12 @@ impl Cloud<'_> {
             return Err(invalid("address", format!("{} is not a {}", request.owner.address, spec.kind())));
         }
         let price = self.admit(request, &spec)?;
+        let source = self.source(request, &spec)?;
         let kind = spec.kind();
         let place = self.intern(spec)?;
         let owner = self.mark(&request.owner)?;
-        let boot = if kind == Kind::Host { self.shop.spec.boot.0 } else { 0 };
+        // A backup is written elsewhere, which takes its time; all else but hosts is there at once.
+        let boot = if matches!(kind, Kind::Host | Kind::Backup) { self.shop.spec.boot.0 } else { 0 };
         let object = Object {
             key: Key { kind, seq: self.world.seq + 1 },
             name: request.name.clone(),
@@ -46,6 +48,8 @@ impl Cloud<'_> {
             leaving: false,
             failed: (fate == Fate::Broken).then(broken),
             incarnation: 0,
+            content: source.as_ref().and_then(|source| source.content.clone()),
+            of: source.map(|source| source.key).filter(|_| matches!(kind, Kind::Snapshot | Kind::Backup)),
             price,
             gone: None,
         };
@@ -80,8 +84,7 @@ impl Cloud<'_> {
             Spec::Network(network) if network.existing.is_some() => {
                 return Err(invalid("existing", "this cloud has no networks but those that it makes"));
             }
-            Spec::Network(_) => 0,
-            Spec::Snapshot(_) | Spec::Backup(_) => return Err(invalid("kind", "this cloud cannot do that yet")),
+            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => 0,
         };
         self.within_quota(spec, price)?;
         match spec {
@@ -90,6 +93,34 @@ impl Cloud<'_> {
             Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
         }
         Ok(price)
+    }
+
+    /// The living object of the same state that this one gets its content from.
+    fn source(&self, request: &Request, spec: &Spec) -> Result<Option<Object>, ProviderError> {
+        let (field, address, size) = match spec {
+            Spec::Snapshot(copy) | Spec::Backup(copy) => ("of", &copy.of, None),
+            Spec::Volume(VolumeSpec { from: Some(from), size, .. }) => ("from", from, Some(*size)),
+            Spec::Host(_) | Spec::Network(_) | Spec::Volume(_) => return Ok(None),
+        };
+        let is = |object: &Object| {
+            let named = |mark: &Mark| {
+                mark.address == *address && self.world.lineages()[mark.lineage as usize] == request.owner.lineage
+            };
+            object.lives() && object.owner.as_ref().is_some_and(named)
+        };
+        let range = Key::first(address.kind)..=Key::last(address.kind);
+        let found = self.world.objects.range(range).map(|(_, object)| object).filter(|object| is(object)).next_back();
+        let found = found.ok_or_else(|| invalid(field, format!("there is no {address}")))?;
+        if found.status(self.now()) != Status::Ready {
+            let status = found.status(self.now());
+            return Err(ProviderError::Conflict(format!("{} is {status:?}", found.key).to_lowercase().into()));
+        }
+        let has = self.world.spec(found);
+        let least = has.volume().map(|volume| volume.size).or_else(|| has.copy().map(|copy| copy.size));
+        if size.is_some_and(|size| Some(size) < least) {
+            return Err(invalid("size", format!("it is smaller than {address}")));
+        }
+        Ok(Some(found.clone()))
     }
 
     fn admit_host(&self, request: &Request, host: &HostSpec) -> Result<i64, ProviderError> {

@@ -27,6 +27,13 @@ pub enum Meddling {
         /// What it is now.
         spec: Spec,
     },
+    /// Something is written into a volume.
+    Write {
+        /// Its id.
+        id: Text,
+        /// What is in it now.
+        content: Text,
+    },
     /// A host is turned off.
     Stop {
         /// Its id.
@@ -54,6 +61,7 @@ impl Cloud<'_> {
                 let spec = self.intern(detached(spec.clone()))?;
                 self.alter(id, |object| object.spec = spec)
             }
+            Meddling::Write { id, content } => self.alter(id, |object| object.content = Some(content.clone())),
             Meddling::Stop { id } => self.alter(id, |object| object.off = true),
             Meddling::Break { id, words } => self.alter(id, |object| object.failed = Some(words.clone())),
             Meddling::Delete { id } => {
@@ -91,6 +99,8 @@ impl Cloud<'_> {
             leaving: false,
             failed: None,
             incarnation: 0,
+            content: None,
+            of: None,
             price: 0,
             gone: None,
         };

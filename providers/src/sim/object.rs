@@ -47,6 +47,8 @@ impl FromStr for Key {
             "h" => Kind::Host,
             "v" => Kind::Volume,
             "n" => Kind::Network,
+            "s" => Kind::Snapshot,
+            "b" => Kind::Backup,
             _ => return Err(bad()),
         };
         Ok(Self { kind, seq: seq.parse().map_err(|_| bad())? })
@@ -101,6 +103,12 @@ pub(super) struct Object {
     /// Rises with each rebuild; the host key depends on it.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     pub incarnation: u32,
+    /// What is in a volume, snapshot or backup, as far as this cloud cares; none: nothing was written yet.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text>,
+    /// The volume that a snapshot or backup is of.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Key>,
     /// Millionths per hour.
     #[serde(rename = "p")]
     pub price: i64,

@@ -36,7 +36,7 @@ pub struct Counters {
     pub faults: u64,
     /// Calls by name: `market`, `submit`, `list`, `find`, `poll`, `meddle`.
     pub calls: BTreeMap<Text, u64>,
-    /// Requests of all `submit` calls by act: `create`, `update`, `rebuild`, `power`, `delete`.
+    /// Requests of all `submit` calls by act: `create`, `update`, `rebuild`, `power`, `restart`, `restore`, `delete`.
     pub requests: BTreeMap<Text, u64>,
     /// The highest use at any time, each figure for itself.
     pub peak: Use,
@@ -62,6 +62,8 @@ pub struct SimLedger {
     pub live: Vec<Observed>,
     /// What is in use now.
     pub used: Use,
+    /// What is in volumes, snapshots and backups that somebody wrote to, by id.
+    pub content: BTreeMap<Text, Text>,
     /// The cloud's time, in milliseconds.
     pub now: u64,
     /// Effects since the last compaction, oldest first.
@@ -100,7 +102,10 @@ impl SimLedger {
         let mut effects = Vec::new();
         let world = ledger::read(path, |call| effects.extend(call.effects.iter().filter_map(|e| effect(call, e))))?;
         let live: Vec<Observed> = world.objects.values().filter(|o| o.lives()).map(|o| world.observe(o)).collect();
-        Ok(Self { counters: world.counters.clone(), live, used: world.used.clone(), now: world.now, effects })
+        let written = |o: &&super::object::Object| o.lives() && o.content.is_some();
+        let content = world.objects.values().filter(written);
+        let content = content.filter_map(|o| Some((o.key.text(), o.content.clone()?))).collect();
+        Ok(Self { content, counters: world.counters.clone(), live, used: world.used.clone(), now: world.now, effects })
     }
 
     /// Living objects of a kind that `pool` made.

@@ -101,6 +101,12 @@ pub struct Use {
     pub cost: u64,
     /// Bytes by backend, `PROVIDER/NAME`.
     pub storage: BTreeMap<Text, u64>,
+    /// Snapshots.
+    #[serde(default)]
+    pub snapshots: u64,
+    /// Backups.
+    #[serde(default)]
+    pub backups: u64,
 }
 
 #[derive(Debug, Default)]
@@ -415,7 +421,9 @@ impl Use {
                 self.memory += host.size.memory.0;
             }
             Spec::Volume(volume) => *self.storage.entry(volume.backend.clone()).or_default() += volume.size.0,
-            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
+            Spec::Snapshot(_) => self.snapshots += 1,
+            Spec::Backup(_) => self.backups += 1,
+            Spec::Network(_) => {}
         }
     }
 
@@ -431,7 +439,9 @@ impl Use {
                 let bytes = self.storage.entry(volume.backend.clone()).or_default();
                 *bytes = bytes.saturating_sub(volume.size.0);
             }
-            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
+            Spec::Snapshot(_) => self.snapshots = self.snapshots.saturating_sub(1),
+            Spec::Backup(_) => self.backups = self.backups.saturating_sub(1),
+            Spec::Network(_) => {}
         }
     }
 
@@ -441,6 +451,8 @@ impl Use {
         self.vcpus = self.vcpus.max(now.vcpus);
         self.memory = self.memory.max(now.memory);
         self.cost = self.cost.max(now.cost);
+        self.snapshots = self.snapshots.max(now.snapshots);
+        self.backups = self.backups.max(now.backups);
         for (backend, bytes) in &now.storage {
             match self.storage.get_mut(backend) {
                 Some(peak) => *peak = (*peak).max(*bytes),

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it. Nothing here acts.
 
+mod errands;
+
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{
@@ -8,6 +10,8 @@ use clap::{
 };
 use pool_inventory::{Address, Name, TimeSpan};
 use pool_planner::input::Brake;
+
+pub use errands::{Host, HostCommand, HostErrand, Volume, VolumeCommand};
 
 use crate::help;
 
@@ -126,6 +130,12 @@ pub enum Command {
     /// What the recorded hosts and volumes cost, by pool, tenant and provider
     #[command(after_help = help::COST)]
     Cost,
+    /// Look at volumes, copy them, and get them back
+    #[command(after_help = help::VOLUME)]
+    Volume(Volume),
+    /// Turn hosts on and off, and restart them
+    #[command(after_help = help::HOST)]
+    Host(Host),
     /// Open a session on a host, its key verified
     #[command(after_help = help::SSH)]
     Ssh(Ssh),

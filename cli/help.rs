@@ -113,6 +113,52 @@ Examples:
   pool cost
   pool cost --json";
 
+pub const VOLUME: &str = "\
+Volumes are declared in the inventory; copies of them are taken, restored and deleted here. Ordinary
+plans keep copies. A new volume gets the content of a copy, or of another volume, with `from:` in the
+inventory.
+
+Examples:
+  pool volume list pool=web
+  pool volume snapshot volume/web-0.data before-upgrade
+  pool volume restore snapshot/web-0.data.before-upgrade
+  pool volume delete snapshot/web-0.data.before-upgrade";
+
+pub const VOLUME_SNAPSHOT: &str = "\
+What is written at that moment may be in it or not: stop what writes, or snapshot again. As long as a
+volume has snapshots, nothing but a whole destroy deletes it.
+
+Examples:
+  pool volume snapshot volume/web-0.data before-upgrade
+  pool volume snapshot 'volume/web-*.data' before-upgrade --yes
+  pool volume snapshot pool=web before-upgrade";
+
+pub const VOLUME_BACKUP: &str = "\
+Examples:
+  pool volume backup volume/web-0.data monday
+  pool volume backup tenant=retail monday --yes";
+
+pub const VOLUME_RESTORE: &str = "\
+The volume is detached, restored and attached again, in its host while that runs: stop what uses it
+first. What it holds now is lost.
+
+Examples:
+  pool volume restore snapshot/web-0.data.before-upgrade
+  pool volume restore backup/web-0.data.monday --yes";
+
+pub const VOLUME_DELETE: &str = "\
+Examples:
+  pool volume delete snapshot/web-0.data.before-upgrade
+  pool volume delete backup/web-0.data.monday backup/web-1.data.monday --yes";
+
+pub const HOST: &str = "\
+What is declared is on: the next apply starts again what is stopped here.
+
+Examples:
+  pool host stop web-0
+  pool host start web-0
+  pool host restart 'host/web-*' --yes";
+
 pub const SSH: &str = "\
 The host's key is the recorded one, or there is no session. `~.` at the start of a line ends a
 session that hangs. Ends with what the session ended with; 255 when the connection was lost.

@@ -1,19 +1,26 @@
 //! Which hosts: `pool=web,team=checkout`, `tenant=retail`, `host/web-*`, `web-0`, `all`.
 
 use pool_engine::ops::Selector;
+use pool_inventory::Kind;
 
 use crate::error::CliError;
 
-/// Reads a selector. Labels must all hold; of several patterns one is enough.
+/// Reads a selector of hosts. Labels must all hold; of several patterns one is enough.
 pub fn parse(text: &str) -> Result<Selector, CliError> {
+    parse_for(Kind::Host, text)
+}
+
+/// Reads a selector of a kind of objects.
+pub fn parse_for(kind: Kind, text: &str) -> Result<Selector, CliError> {
     let mut selector = Selector::default();
     if text == "all" {
         return Ok(selector);
     }
     for part in text.split(',') {
         let bad = || {
-            CliError::usage(format!("`{part}` in `{text}` selects nothing"))
-                .hint("write KEY=VALUE, host/NAME, host/NAME-* or all, with commas between parts that must all hold")
+            CliError::usage(format!("`{part}` in `{text}` selects nothing")).hint(format!(
+                "write KEY=VALUE, {kind}/NAME, {kind}/NAME-* or all, with commas between parts that must all hold"
+            ))
         };
         match part.split_once('=') {
             Some((key, value)) if !key.is_empty() && !value.is_empty() => {
@@ -21,18 +28,19 @@ pub fn parse(text: &str) -> Result<Selector, CliError> {
             }
             Some(_) => return Err(bad()),
             None => {
-                selector.patterns.insert(pattern(part).ok_or_else(bad)?.into());
+                selector.patterns.insert(pattern(kind, part).ok_or_else(bad)?.into());
             }
         }
     }
     Ok(selector)
 }
 
-/// `host/web-*` for `web-*`; nothing for what can be no host.
-fn pattern(part: &str) -> Option<String> {
-    let name = part.strip_prefix("host/").unwrap_or(part);
-    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '*';
-    (!name.is_empty() && name.chars().all(sound)).then(|| format!("host/{name}"))
+/// `host/web-*` for `web-*`; nothing for what can be no object of that kind.
+fn pattern(kind: Kind, part: &str) -> Option<String> {
+    let name = part.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix('/')).unwrap_or(part);
+    let dotted = kind != Kind::Host;
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-*".contains(c) || dotted && c == '.';
+    (!name.is_empty() && name.chars().all(sound)).then(|| format!("{kind}/{name}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod cost;
+mod errands;
 mod exec;
 mod explain;
 mod fmt;
@@ -10,6 +11,7 @@ mod generate;
 mod graph;
 mod help;
 mod history;
+mod host;
 pub mod init;
 mod plan;
 mod reach;
@@ -20,12 +22,13 @@ mod status;
 mod unlock;
 mod validate;
 mod version;
+mod volume;
 
 #[cfg(test)]
 pub use help::exit_codes;
 
 use crate::{
-    args::{Command, StateCommand},
+    args::{Command, HostCommand, StateCommand, VolumeCommand},
     context::{Context, Outcome},
 };
 
@@ -46,6 +49,8 @@ pub fn run(cx: &Context, command: &Command) -> Outcome {
         Command::Unlock(args) => unlock::run(cx, args),
         Command::Graph(args) => graph::run(cx, args),
         Command::Cost => cost::run(cx),
+        Command::Volume(args) => volume::run(cx, &args.command),
+        Command::Host(args) => host::run(cx, &args.command),
         Command::Ssh(args) => ssh::run(cx, args),
         Command::Exec(args) => exec::run(cx, args),
         Command::Check => check::run(cx),
@@ -81,6 +86,18 @@ pub fn name(command: &Command) -> &'static str {
         Command::Unlock(_) => "unlock",
         Command::Graph(_) => "graph",
         Command::Cost => "cost",
+        Command::Volume(args) => match args.command {
+            VolumeCommand::List { .. } => "volume list",
+            VolumeCommand::Snapshot { .. } => "volume snapshot",
+            VolumeCommand::Backup { .. } => "volume backup",
+            VolumeCommand::Restore { .. } => "volume restore",
+            VolumeCommand::Delete { .. } => "volume delete",
+        },
+        Command::Host(args) => match args.command {
+            HostCommand::Start(_) => "host start",
+            HostCommand::Stop(_) => "host stop",
+            HostCommand::Restart(_) => "host restart",
+        },
         Command::Ssh(_) => "ssh",
         Command::Exec(_) => "exec",
         Command::Check => "check",

@@ -18,12 +18,13 @@ pub struct TestContext {
 }
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 12] = [
+const FILTERS: [(&str, &str); 13] = [
     (r"10\.190\.\d+\.\d+:\d+", "[ADDRESS]"),
     (r"AAAA[0-9A-Za-z+/]{40,}=*", "[KEY]"),
     (r"(?m)^[0-9a-f]{12}\b", "[ID]"),
     (r"plan [0-9a-f]{6,}\b", "plan [ID]"),
     (r"apply [0-9a-f]{6,}\b", "apply [ID]"),
+    (r"show [0-9a-f]{8}\b", "show [ID]"),
     (r"(run|history) [0-9a-f]{4,}\b", "$1 [ID]"),
     (r"until (\d{4}-\d\d-\d\d )?\d\d:\d\d", "until [TIME]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})?", "[TIME]"),

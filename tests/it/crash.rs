@@ -9,14 +9,18 @@ use std::{
     process::{Output, Stdio},
 };
 
-use crate::program::{command, live, pool, text};
+use crate::program::{command, copies, live, pool, text};
 
 /// One way through the life of an inventory: what is applied undisturbed first, and what is disturbed then.
 struct Shape {
     name: &'static str,
     before: Option<&'static str>,
+    /// What is done undisturbed before, beside the apply.
+    prepare: &'static [&'static str],
     during: &'static str,
     arguments: &'static [&'static str],
+    /// What makes it whole; none: the same again.
+    again: Option<&'static [&'static str]>,
     /// Hosts and volumes that are there at the end.
     live: (usize, usize),
 }
@@ -46,13 +50,37 @@ const WIDE: &str = "version: 1\nname: crash\nproviders: { cloud: { type: sim } }
     volumes: { data: { size: 10GiB, tier: fast, mount: /data, on_remove: delete } },\n    \
     bootstrap: { files: { /etc/motd: { content: hello } } } }\n";
 
-const SHAPES: [Shape; 6] = [
-    Shape { name: "create", before: None, during: SMALL, arguments: &["apply"], live: (3, 3) },
-    Shape { name: "change", before: Some(SMALL), during: GROWN, arguments: &["apply"], live: (2, 2) },
-    Shape { name: "destroy", before: Some(SMALL), during: SMALL, arguments: &["destroy"], live: (0, 0) },
-    Shape { name: "slow cloud", before: None, during: SLOW, arguments: &["apply"], live: (2, 2) },
-    Shape { name: "wide create", before: None, during: WIDE, arguments: &["apply"], live: (24, 24) },
-    Shape { name: "wide destroy", before: Some(WIDE), during: WIDE, arguments: &["destroy"], live: (0, 0) },
+const SNAPSHOT: &[&str] = &["volume", "snapshot", "volume/web-*.data", "one"];
+
+impl Shape {
+    const fn new(name: &'static str, before: Option<&'static str>, during: &'static str, live: (usize, usize)) -> Self {
+        Self { name, before, prepare: &[], during, arguments: &["apply"], again: None, live }
+    }
+
+    /// Everything goes.
+    const fn destroy(self) -> Self {
+        Self { arguments: &["destroy"], live: (0, 0), ..self }
+    }
+
+    /// Something that is asked for by name: after a power cut it may be done or not, and an apply finds out.
+    const fn errand(name: &'static str, prepare: &'static [&'static str], arguments: &'static [&'static str]) -> Self {
+        let again: Option<&[&str]> = Some(&["apply"]);
+        Self { prepare, arguments, again, ..Self::new(name, Some(SMALL), SMALL, (3, 3)) }
+    }
+}
+
+const SHAPES: [Shape; 11] = [
+    Shape::new("create", None, SMALL, (3, 3)),
+    Shape::new("change", Some(SMALL), GROWN, (2, 2)),
+    Shape::new("destroy", Some(SMALL), SMALL, (0, 0)).destroy(),
+    Shape::new("slow cloud", None, SLOW, (2, 2)),
+    Shape::new("wide create", None, WIDE, (24, 24)),
+    Shape::new("wide destroy", Some(WIDE), WIDE, (0, 0)).destroy(),
+    Shape::errand("snapshot", &[], SNAPSHOT),
+    Shape::errand("restore", SNAPSHOT, &["volume", "restore", "snapshot/web-1.data.one"]),
+    Shape::errand("delete a copy", SNAPSHOT, &["volume", "delete", "snapshot/web-1.data.one"]),
+    Shape::errand("stop", &[], &["host", "stop", "web-0", "web-2"]),
+    Shape { prepare: SNAPSHOT, ..Shape::new("destroy with copies", Some(SMALL), SMALL, (0, 0)).destroy() },
 ];
 
 fn pool_until(dir: &Path, arguments: &[&str], crash_at: u32) -> Output {
@@ -73,12 +101,16 @@ fn survive(shape: &Shape, at: u32) -> bool {
         let first = pool(dir.path(), &apply_yes(&["apply"]));
         assert!(first.status.success(), "{} at {at}: {}", shape.name, text(&first));
     }
+    if !shape.prepare.is_empty() {
+        let prepared = pool(dir.path(), &apply_yes(shape.prepare));
+        assert!(prepared.status.success(), "{} at {at}: {}", shape.name, text(&prepared));
+    }
     write(shape.during);
     let arguments = apply_yes(shape.arguments);
     let hit = pool_until(dir.path(), &arguments, at);
     let killed = hit.status.signal() == Some(9);
     assert!(killed || hit.status.success(), "{} at {at}: {}", shape.name, text(&hit));
-    let again = pool(dir.path(), &arguments);
+    let again = pool(dir.path(), &shape.again.map_or_else(|| arguments.clone(), apply_yes));
     assert!(again.status.success(), "{} at {at}, the apply after: {}", shape.name, text(&again));
     let mut plan = vec!["plan", "--detailed-exitcode"];
     if shape.arguments == ["destroy"] {
@@ -87,6 +119,14 @@ fn survive(shape: &Shape, at: u32) -> bool {
     let last = pool(dir.path(), &plan);
     assert_eq!(last.status.code(), Some(0), "{} at {at}, the plan after: {}", shape.name, text(&last));
     assert_eq!(live(dir.path()), shape.live, "{} at {at}: orphans or losses", shape.name);
+    let recorded = pool(dir.path(), &["state", "list", "snapshot/*", "backup/*"]);
+    let recorded: Vec<&str> = std::str::from_utf8(&recorded.stdout).expect("text").lines().collect();
+    assert_eq!(
+        copies(dir.path()),
+        recorded,
+        "{} at {at}: copies that nobody knows of, or that are not there",
+        shape.name
+    );
     killed
 }
 
@@ -106,7 +146,7 @@ fn every_kill_is_made_whole_by_the_next_apply() {
         let first = 1 + index as u32 % stride as u32;
         points += (first..).step_by(stride).take_while(|at| survive(shape, *at)).count() * stride;
     }
-    assert!(points > 800, "only {points} points were passed");
+    assert!(points > 950, "only {points} points were passed");
 }
 
 #[test]

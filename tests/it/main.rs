@@ -3,6 +3,7 @@
 mod arrow;
 mod check;
 mod context;
+mod copies;
 mod crash;
 mod errors;
 mod examples;

@@ -36,6 +36,16 @@ pub fn expect(dir: &Path, arguments: &[&str], code: i32) -> String {
     text(&output)
 }
 
+/// Snapshots and backups that are in the simulated cloud `cloud`, by its own ledger, in natural order.
+pub fn copies(dir: &Path) -> Vec<String> {
+    let ledger = SimLedger::read(&dir.join(".pool/sim/cloud.ledger")).expect("a ledger");
+    let kinds = [Kind::Snapshot, Kind::Backup];
+    let copies = kinds.iter().flat_map(|kind| ledger.ours(*kind)).filter_map(|copy| copy.owner.as_ref());
+    let mut copies: Vec<_> = copies.map(|owner| owner.address.clone()).collect();
+    copies.sort();
+    copies.iter().map(ToString::to_string).collect()
+}
+
 /// Hosts and volumes that are in the simulated cloud `cloud`, by its own ledger; fails if anything was made twice.
 #[track_caller]
 pub fn live(dir: &Path) -> (usize, usize) {

@@ -1,0 +1,117 @@
+//! What is asked for by name: `pool volume`, `pool host`.
+
+use clap::{Args, Subcommand};
+use pool_inventory::{Address, Kind, Name};
+
+use super::{ApplyFlags, Observe};
+use crate::help;
+
+/// `pool volume`
+#[derive(Debug, Clone, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Volume {
+    /// What to do with volumes.
+    #[command(subcommand)]
+    pub command: VolumeCommand,
+}
+
+/// What to do with volumes.
+#[derive(Debug, Clone, Subcommand)]
+pub enum VolumeCommand {
+    /// List volumes, and their snapshots and backups
+    List {
+        /// Only these: `volume/web-*`, `pool=web,team=checkout`, `tenant=retail`; without: all
+        #[arg(value_name = "SELECTOR")]
+        selector: Option<String>,
+        /// Ask providers, or providers and hosts, how things are; without: show the records alone
+        #[arg(long, env = "POOL_OBSERVE", value_name = "WHAT")]
+        observe: Option<Observe>,
+    },
+    /// Take a snapshot: beside the volume, at once, gone before the volume can go
+    #[command(after_help = help::VOLUME_SNAPSHOT)]
+    Snapshot {
+        /// Of which volumes: `volume/web-0.data`, or a selector as in `volume/web-*.data`, `pool=web`
+        #[arg(value_name = "VOLUME")]
+        volume: String,
+        /// What to call it: snapshot/HOST.VOLUME.NAME
+        #[arg(value_name = "NAME")]
+        name: Name,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+    /// Take a backup: elsewhere, whole, outlives the volume
+    #[command(after_help = help::VOLUME_BACKUP)]
+    Backup {
+        /// Of which volumes: `volume/web-0.data`, or a selector as in `volume/web-*.data`, `pool=web`
+        #[arg(value_name = "VOLUME")]
+        volume: String,
+        /// What to call it: backup/HOST.VOLUME.NAME
+        #[arg(value_name = "NAME")]
+        name: Name,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+    /// Give a volume the content of a snapshot or backup of it; what it holds now is lost
+    #[command(after_help = help::VOLUME_RESTORE)]
+    Restore {
+        /// `snapshot/web-0.data.NAME` or `backup/web-0.data.NAME`
+        #[arg(value_name = "COPY", value_parser = copy)]
+        copy: Address,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+    /// Delete snapshots and backups; a volume itself goes when it leaves the inventory
+    #[command(after_help = help::VOLUME_DELETE)]
+    Delete {
+        /// `snapshot/web-0.data.NAME` or `backup/web-0.data.NAME`
+        #[arg(value_name = "COPY", required = true, value_parser = copy)]
+        copies: Vec<Address>,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+}
+
+/// `pool host`
+#[derive(Debug, Clone, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Host {
+    /// What to do with hosts.
+    #[command(subcommand)]
+    pub command: HostCommand,
+}
+
+/// What to do with hosts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum HostCommand {
+    /// Turn hosts on
+    Start(HostErrand),
+    /// Turn hosts off; the next apply starts them again
+    Stop(HostErrand),
+    /// Restart hosts; those that are off are turned on
+    Restart(HostErrand),
+}
+
+/// What to do with which hosts.
+#[derive(Debug, Clone, Args)]
+pub struct HostErrand {
+    /// `web-0`, `host/web-0`, or a selector as in `host/web-*`, `pool=web`
+    #[arg(value_name = "HOST", required = true)]
+    pub hosts: Vec<String>,
+    /// How to carry it out.
+    #[command(flatten)]
+    pub how: ApplyFlags,
+}
+
+/// A snapshot or backup.
+fn copy(text: &str) -> Result<Address, String> {
+    let address: Address = text.parse().map_err(|error: pool_inventory::names::NameError| error.to_string())?;
+    match address.kind {
+        Kind::Snapshot | Kind::Backup => Ok(address),
+        Kind::Volume => Err("this names a volume; name a copy of it, as in snapshot/web-0.data.NAME".to_owned()),
+        kind => Err(format!("a {kind} is no snapshot or backup; write snapshot/HOST.VOLUME.NAME")),
+    }
+}

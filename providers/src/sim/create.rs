@@ -109,7 +109,7 @@ impl Cloud<'_> {
             object.lives() && object.owner.as_ref().is_some_and(named)
         };
         let range = Key::first(address.kind)..=Key::last(address.kind);
-        let found = self.world.objects.range(range).map(|(_, object)| object).filter(|object| is(object)).next_back();
+        let found = self.world.objects.range(range).map(|(_, object)| object).rfind(|object| is(object));
         let found = found.ok_or_else(|| invalid(field, format!("there is no {address}")))?;
         if found.status(self.now()) != Status::Ready {
             let status = found.status(self.now());

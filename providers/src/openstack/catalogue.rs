@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{client::Service, invalid};
+use super::{client::Service, credentials::Credentials, invalid};
 use crate::ProviderError;
 
 /// A service in the catalogue of a token.
@@ -48,7 +48,7 @@ impl FromStr for Version {
 /// What is asked of a service.
 pub(super) struct Terms {
     /// Its names in catalogues, the official one first.
-    kinds: &'static [&'static str],
+    pub kinds: &'static [&'static str],
     /// The version in its path.
     path: &'static str,
     /// Its name in the microversion header, the least that is enough and the most that is understood.
@@ -85,18 +85,23 @@ pub(super) fn service(kind: &str) -> Option<Service> {
     Service::ALL.into_iter().find(|service| service.terms().kinds.contains(&kind))
 }
 
-/// The address of a service with its version, from the catalogue.
+/// The address of a service with its version: what the credentials say, else the catalogue.
 pub(super) fn endpoint(
     catalogue: &[Entry],
     service: Service,
     region: &str,
-    interface: &str,
+    credentials: &Credentials,
 ) -> Result<Url, ProviderError> {
+    if let Some((_, url)) = credentials.overrides.iter().find(|(of, _)| *of == service) {
+        return versioned(url.clone(), service)
+            .ok_or_else(|| ProviderError::Other(format!("{url} is no address").into()));
+    }
+    let interface = &credentials.interface;
     let terms = service.terms();
     let found = terms.kinds.iter().find_map(|kind| {
         let entries = catalogue.iter().filter(|entry| *entry.kind == **kind);
         entries.flat_map(|entry| &entry.endpoints).find(|endpoint| {
-            *endpoint.interface == *interface && endpoint.region.as_deref().unwrap_or_default() == region
+            endpoint.interface == *interface && endpoint.region.as_deref().unwrap_or_default() == region
         })
     });
     let name = service.name();
@@ -106,18 +111,19 @@ pub(super) fn endpoint(
         ));
     };
     let bad = || ProviderError::Other(format!("the cloud's catalogue says `{}` for `{name}`", found.url).into());
-    let mut url = Url::parse(&found.url).map_err(|_| bad())?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad());
-    }
-    let versioned = url.path_segments().is_some_and(|mut segments| segments.any(is_version));
-    let mut segments = url.path_segments_mut().map_err(|()| bad())?;
+    Url::parse(&found.url).ok().and_then(|url| versioned(url, service)).ok_or_else(bad)
+}
+
+/// An address with the version in its path.
+fn versioned(mut url: Url, service: Service) -> Option<Url> {
+    let has = url.path_segments()?.any(is_version);
+    let mut segments = url.path_segments_mut().ok()?;
     segments.pop_if_empty();
-    if !versioned {
-        segments.push(terms.path);
+    if !has {
+        segments.push(service.terms().path);
     }
     drop(segments);
-    Ok(url)
+    matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
 /// The region: the one that is asked for, or the only one. Its services are looked at only when they are needed.

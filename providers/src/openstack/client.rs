@@ -114,9 +114,9 @@ impl Client {
     }
 
     async fn connect_typed(&self) -> Result<openstack::Cloud, ProviderError> {
-        let (region, interface) = (self.region().await?.to_string(), self.identity.credentials().interface.to_string());
+        let region = self.region().await?;
         let (identity, calls) = (self.identity.clone(), self.calls.clone());
-        typed::cloud(self.http.clone(), typed::Login { identity, region, interface, calls }).await
+        typed::cloud(self.http.clone(), typed::Login { identity, region, calls }).await
     }
 
     /// What seldom changes.
@@ -152,7 +152,8 @@ impl Client {
         self.calls.all()
     }
 
-    async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
+    /// A token that can be used now, other than `not`.
+    pub async fn token(&self, not: Option<&Arc<Issued>>) -> Result<Arc<Issued>, ProviderError> {
         let asked = Asked { service: "identity", method: &Method::POST, path: &["auth", "tokens"] };
         self.identity.token(&self.http, not, || self.calls.count(asked)).await
     }
@@ -170,7 +171,7 @@ impl Client {
     async fn find(&self, service: Service) -> Result<Place, ProviderError> {
         let issued = self.token(None).await?;
         let region = self.region_of(&issued)?;
-        let url = catalogue::endpoint(&issued.catalogue, service, &region, &self.identity.credentials().interface)?;
+        let url = catalogue::endpoint(&issued.catalogue, service, &region, self.identity.credentials())?;
         if service.terms().micro.is_none() {
             return Ok(Place { url, version: None });
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use serde_yaml::{Mapping, Value as Yaml};
 use zeroize::Zeroizing;
 
-use super::{clouds, invalid};
+use super::{client::Service, clouds, invalid};
 use crate::ProviderError;
 
 /// How variables of the environment are read.
@@ -34,6 +34,8 @@ pub(super) struct Credentials {
     pub cacert: Option<PathBuf>,
     /// Whether certificates are checked.
     pub verify: bool,
+    /// Addresses of services, in place of those of the catalogue.
+    pub overrides: Vec<(Service, Url)>,
 }
 
 impl fmt::Debug for Credentials {
@@ -72,6 +74,7 @@ impl Credentials {
             interface: interface.strip_suffix("URL").unwrap_or(&interface).into(),
             cacert: file("cacert", "OS_CACERT").map(|path| home(&path, &variables)),
             verify,
+            overrides: settings.overrides(&source, &variables)?,
             source: source.into(),
         })
     }
@@ -167,6 +170,23 @@ impl Settings {
         let Some(Yaml::Sequence(regions)) = self.other.get("regions") else { return None };
         let [region] = regions.as_slice() else { return None };
         scalar(region).or_else(|| scalar(region.get("name")?))
+    }
+
+    /// `compute_endpoint_override` and the like, each also a variable.
+    fn overrides(&self, source: &str, variables: Variables) -> Result<Vec<(Service, Url)>, ProviderError> {
+        let mut all = Vec::new();
+        for service in Service::ALL {
+            let keys = service.terms().kinds.iter().map(|kind| format!("{}_endpoint_override", kind.replace('-', "_")));
+            for key in keys {
+                let Some(text) = self.text(&key).or_else(|| variables(&format!("OS_{}", key.to_uppercase()))) else {
+                    continue;
+                };
+                let url =
+                    Url::parse(&text).map_err(|_| invalid(&key, format!("`{text}` of {source} is no address")))?;
+                all.push((service, url));
+            }
+        }
+        Ok(all)
     }
 
     fn need(&self, keys: &[&str], source: &str) -> Result<String, ProviderError> {

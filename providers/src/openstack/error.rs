@@ -19,9 +19,9 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether nothing changes by it.
+    /// Whether nothing changes by it. A token that was made and never arrived is of no concern to anybody.
     fn reads(self) -> bool {
-        *self.method == Method::GET || *self.method == Method::HEAD
+        *self.method == Method::GET || self.service == "identity"
     }
 
     fn what(self) -> String {
@@ -49,6 +49,11 @@ pub(super) fn is_id(segment: &str) -> bool {
 /// A request that got no answer, or not a whole one.
 pub(super) fn unanswered(asked: Asked, error: &reqwest::Error) -> ProviderError {
     let why = innermost(error);
+    // What rustls says of a certificate; it will say the same again.
+    if error.is_connect() && why.contains("peer certificate") {
+        let hint = "name the file of its CA with `cacert` or OS_CACERT";
+        return ProviderError::Unauthorized(format!("{}: {why}; {hint}", asked.what()).into());
+    }
     if error.is_connect() {
         return ProviderError::Transient(format!("{}: failed to connect: {why}", asked.what()).into());
     }
@@ -172,4 +177,103 @@ fn innermost(error: &reqwest::Error) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    /// What becomes of a recorded answer.
+    fn of_fixture(name: &str) -> ProviderError {
+        let path = format!("{}/tests/openstack/fixtures/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let fixture: Value = serde_json::from_str(&fs::read_to_string(path).expect("a fixture")).expect("JSON");
+        let (method, place) = fixture["request"].as_str().and_then(|line| line.split_once(' ')).expect("a request");
+        let parts: Vec<&str> = place.split('?').next().unwrap_or_default().split('/').collect();
+        let at = if parts[1] == "block-storage" { 4 } else { 3 };
+        let asked = Asked { service: parts[1], method: &method.parse().expect("a method"), path: &parts[at..] };
+        let status = StatusCode::from_u16(fixture["status"].as_u64().expect("a status") as u16).expect("a status");
+        let mut headers = HeaderMap::new();
+        if let Some(after) = fixture["headers"]["retry-after"].as_str() {
+            headers.insert("retry-after", HeaderValue::from_str(after).expect("a header"));
+        }
+        of_answer(asked, status, &headers, fixture["body"].to_string().as_bytes())
+    }
+
+    #[test]
+    fn answers_of_a_real_cloud() {
+        let nobody = "00000000-0000-0000-0000-000000000001";
+        for (name, field, detail) in [
+            ("compute/bad-zone", "zone", "The requested availability zone is not available"),
+            ("network/no-network", "network", &format!("Network {nobody} could not be found.")),
+            ("block-storage/bad-type", "backend", "Volume type with name nowhere could not be found."),
+        ] {
+            assert_eq!(of_fixture(name), invalid(field, detail), "{name}");
+        }
+        for name in ["compute/bad-server", "network/bad-subnet", "network/overlap"] {
+            assert!(matches!(of_fixture(name), ProviderError::Invalid { .. }), "{name}");
+        }
+        for (name, words) in [
+            ("compute/over-quota", "Quota exceeded for instances: Requested 1, but already used 0 of 0 instances"),
+            (
+                "block-storage/over-quota",
+                "VolumeLimitExceeded: Maximum number of volumes allowed (0) exceeded for quota 'volumes'.",
+            ),
+            ("network/over-quota", "Quota exceeded for resources: ['port']."),
+        ] {
+            assert_eq!(of_fixture(name), ProviderError::QuotaExceeded(words.into()), "{name}");
+        }
+        for (name, object) in
+            [("compute/no-server", "servers"), ("block-storage/no-volume", "volumes"), ("image/no-image", "images")]
+        {
+            assert_eq!(of_fixture(name), ProviderError::NotFound(format!("{object}/{nobody}").into()), "{name}");
+        }
+        for name in ["network/mac-taken", "network/in-use"] {
+            let error = of_fixture(name);
+            assert!(
+                matches!(&error, ProviderError::Conflict(words) if words.contains("in use") || words.contains("IP"))
+            );
+        }
+        let not_allowed = "compute GET os-services is not allowed: Policy doesn't allow \
+                           os_compute_api:os-services:list to be performed.";
+        assert_eq!(of_fixture("compute/not-allowed"), ProviderError::Unauthorized(not_allowed.into()));
+        for service in ["compute", "network", "block-storage", "image"] {
+            assert!(matches!(of_fixture(&format!("{service}/no-token")), ProviderError::Unauthorized(_)), "{service}");
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_carried_out_is_in_doubt() {
+        let (path, headers) = (["servers"], HeaderMap::new());
+        let of = |method: &Method, status: u16| {
+            let asked = Asked { service: "compute", method, path: &path };
+            of_answer(
+                asked,
+                StatusCode::from_u16(status).expect("a status"),
+                &headers,
+                b"<html><b>Bad</b> gateway</html>",
+            )
+        };
+        for status in [500, 502, 504] {
+            let words = "compute POST servers: Bad gateway".into();
+            assert_eq!(of(&Method::POST, status), ProviderError::Indeterminate(words));
+            let words = "compute GET servers: Bad gateway".into();
+            assert_eq!(of(&Method::GET, status), ProviderError::Transient(words));
+        }
+        assert_eq!(of(&Method::POST, 503), ProviderError::Transient("Bad gateway".into()));
+        assert_eq!(of(&Method::POST, 429), ProviderError::RateLimited { after: None });
+        assert_eq!(of(&Method::POST, 413), ProviderError::RateLimited { after: None });
+    }
+
+    #[test]
+    fn long_answers_are_cut_and_empty_ones_named() {
+        let asked = Asked { service: "network", method: &Method::GET, path: &["ports"] };
+        let of = |body: &str| of_answer(asked, StatusCode::CONFLICT, &HeaderMap::new(), body.as_bytes()).to_string();
+        assert!(of(&"é ".repeat(5000)).len() < 2 * WORDS);
+        assert_eq!(of(""), "conflict: network answered 409 Conflict");
+        assert_eq!(of("{}"), "conflict: network answered 409 Conflict");
+    }
 }

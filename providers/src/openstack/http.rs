@@ -62,7 +62,7 @@ fn tls(credentials: &Credentials) -> Result<ClientConfig, TlsError> {
 }
 
 fn add(roots: &mut RootCertStore, path: &Path, source: &str) -> Result<(), ProviderError> {
-    let bad = |why: String| invalid("cacert", format!("{why} ({source} names it)"));
+    let bad = |why: String| invalid("cacert", format!("{why} (for {source})"));
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| bad(format!("failed to read the CA file {shown}: {error}")))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();

@@ -25,7 +25,7 @@ const MARGIN: Duration = Duration::from_secs(15 * 60);
 /// How long Keystone may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
-const ASKED: Asked = Asked { service: "identity", method: &Method::GET, path: &["auth", "tokens"] };
+const ASKED: Asked = Asked { service: "identity", method: &Method::POST, path: &["auth", "tokens"] };
 
 /// Logs in, and remembers the token.
 pub(super) struct Identity {
@@ -105,13 +105,17 @@ impl Identity {
             .timeout(LIMIT);
         let (status, headers, body) = exchange::send(ASKED, request).await.map_err(|error| match error {
             ProviderError::Transient(why) => ProviderError::Transient(format!("{tokens}: {why}").into()),
+            ProviderError::Unauthorized(why) => refused(format!("{tokens}: {why}")),
             other => other,
         })?;
+        if matches!(status.as_u16(), 300..=399 | 404 | 405) {
+            return Err(refused(format!("{tokens} is no Keystone ({status}); is the auth_url of {source} right?")));
+        }
         if !status.is_success() {
             return Err(match error::of_answer(ASKED, status, &headers, &body) {
-                ProviderError::Unauthorized(why) => refused(format!("{tokens} refused {source}: {why}")),
-                ProviderError::Invalid { detail, .. } => refused(format!("{tokens} refused {source}: {detail}")),
-                ProviderError::NotFound(_) => refused(format!("{tokens} is not there; is auth_url right? ({source})")),
+                ProviderError::Unauthorized(why) | ProviderError::Invalid { detail: why, .. } => {
+                    refused(format!("{tokens} refused {source}: {why}"))
+                }
                 other => other,
             });
         }

@@ -107,7 +107,19 @@ impl Client {
         Ok(Known { flavors, zones, images, types, addresses: !addresses.is_empty() })
     }
 
+    /// The flavors; with a new token once more if the one that we have is refused.
     async fn flavors(&self) -> Result<Vec<Flavor>, ProviderError> {
+        let issued = self.token(None).await?;
+        match self.typed_flavors().await {
+            Err(ProviderError::Unauthorized(_)) => {
+                self.token(Some(&issued)).await?;
+                self.typed_flavors().await
+            }
+            other => other,
+        }
+    }
+
+    async fn typed_flavors(&self) -> Result<Vec<Flavor>, ProviderError> {
         let list = self.typed().await?.find_flavors().detailed().into_stream().map_ok(|flavor| Flavor {
             name: flavor.name().as_str().into(),
             vcpus: flavor.vcpu_count(),

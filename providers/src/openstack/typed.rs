@@ -7,6 +7,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use osauth::{AuthType, EndpointFilters, Error, ErrorKind, Session, client::AuthenticatedClient};
+use pool_inventory::Text;
 use reqwest::{Client as Http, RequestBuilder, Url};
 
 use super::{calls::Calls, catalogue, error::Asked, identity::Identity};
@@ -15,8 +16,7 @@ use crate::ProviderError;
 /// Our login as `osauth` wants one.
 pub(super) struct Login {
     pub identity: Arc<Identity>,
-    pub region: String,
-    pub interface: String,
+    pub region: Text,
     pub calls: Arc<Calls>,
 }
 
@@ -58,7 +58,8 @@ impl AuthType for Login {
         let issued = self.identity.token(client, None, || ()).await.map_err(foreign)?;
         let missing = || Error::new(ErrorKind::EndpointNotFound, format!("`{service}` is not asked by this program"));
         let service = catalogue::service(service).ok_or_else(missing)?;
-        let url = catalogue::endpoint(&issued.catalogue, service, &self.region, &self.interface).map_err(foreign)?;
+        let url = catalogue::endpoint(&issued.catalogue, service, &self.region, self.identity.credentials())
+            .map_err(foreign)?;
         // It is asked for its versions, and may answer with a redirect where the slash is missing.
         Ok(catalogue::document(&url))
     }

@@ -21,17 +21,18 @@ async fn opening_asks_nothing() {
 async fn a_token_that_is_refused_is_renewed_once() {
     let cloud = Cloud::start().await;
     cloud.once("GET /compute/v2.1/limits", "compute/no-token");
+    cloud.once("GET /compute/v2.1/flavors/detail", "compute/no-token");
     let provider = cloud.provider();
     provider.market().await.unwrap();
-    assert_eq!(cloud.seen(TOKENS).len(), 2);
+    assert_eq!(cloud.seen(TOKENS).len(), 3);
     let limits = cloud.seen("GET /compute/v2.1/limits");
     let tokens: Vec<_> = limits.iter().map(|seen| seen.headers["x-auth-token"].as_str()).collect();
-    assert_eq!(tokens, ["token-1", "token-2"]);
+    assert_eq!(tokens, ["token-2", "token-3"]);
 
     cloud.on("GET /compute/v2.1/limits", "compute/no-token");
     let error = provider.market().await.unwrap_err();
     assert_eq!(error, ProviderError::Unauthorized("The request you have made requires authentication.".into()));
-    assert_eq!(cloud.seen(TOKENS).len(), 3);
+    assert_eq!(cloud.seen(TOKENS).len(), 4);
 }
 
 #[tokio::test]

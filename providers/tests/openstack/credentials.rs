@@ -116,6 +116,17 @@ async fn variables_name_a_cloud_or_say_all() {
 }
 
 #[tokio::test]
+async fn an_address_of_a_service_can_be_said() {
+    let cloud = Cloud::start().await;
+    let home = home(&cloud).variable("OS_IMAGE_ENDPOINT_OVERRIDE", "URL/../elsewhere");
+    cloud.on("GET /elsewhere/v2/images", "image/images");
+    home.login(Some("demo")).await;
+    assert_eq!(cloud.seen("GET /elsewhere/v2/images").len(), 1);
+    let home = home.variable("OS_NETWORK_ENDPOINT_OVERRIDE", "nowhere");
+    assert!(home.refusal(Some("demo")).contains("network_endpoint_override is not valid: `nowhere`"));
+}
+
+#[tokio::test]
 async fn what_is_missing_is_named_with_its_place_and_no_secret() {
     let cloud = Cloud::start().await;
     let home = home(&cloud);

@@ -5,4 +5,5 @@
 mod client;
 mod cloud;
 mod credentials;
+mod hosts;
 mod market;

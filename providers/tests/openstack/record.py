@@ -206,10 +206,119 @@ def quotas(admin):
         admin.call("identity", "DELETE", f"projects/{project}")
 
 
+LINEAGE = "f1" * 16
+
+
+def mark(kind, name, token):
+    return f"pool {LINEAGE} {kind}/{name} 1 {token}"
+
+
+def wait(demo, path, until):
+    """Asks until it holds; the answer's list."""
+    for _ in range(120):
+        servers = demo.call("compute", "GET", path)[2]["servers"]
+        if until(servers):
+            return servers
+        time.sleep(0.5)
+    raise SystemExit(f"{path} never came so far")
+
+
+def hosts(demo):
+    """Servers through their lives. Everything that is looked at is filtered: others may use the project."""
+    def record(name, *args, **kw):
+        return demo.record(f"hosts/{name}", *args, **kw)
+
+    named = {f["name"]: f["id"] for f in demo.call("compute", "GET", "flavors")[2]["flavors"]}
+    image = demo.call("image", "GET", "images?name=tiny")[2]["images"][0]["id"]
+    record("image", "image", "GET", "images?name=tiny", expect=200)
+    record("flavors", "compute", "GET", "flavors", expect=200)
+    text = mark("network", "front", "00")
+    about = {"name": "fixture-front", "description": text}
+    network = demo.call("network", "POST", "networks", {"network": about})[2]["network"]["id"]
+    subnet = {"network_id": network, "ip_version": 4, "cidr": "10.98.0.0/24", **about}
+    demo.call("network", "POST", "subnets", {"subnet": subnet})
+    group = demo.call("network", "POST", "security-groups", {"security_group": about})[2]["security_group"]["id"]
+    query = "description=" + urllib.parse.quote(text)
+    for what in ["networks", "subnets", "security-groups"]:
+        record(what, "network", "GET", f"{what}?{query}", expect=200)
+    ids = []
+    try:
+        def server(name, token, flavor="m1.small", zone="az1", labels=None):
+            port = record(f"{name}-port", "network", "POST", "ports", {"port": {
+                "network_id": network, "name": f"fixture-{name}", "description": mark("host", name, token),
+                "security_groups": [group]}}, 201)["port"]
+            metadata = {"pool_lineage": LINEAGE, "pool_address": f"host/{name}", "pool_generation": "1",
+                        "pool_token": token, "pool_image": "tiny", "pool_image_id": image, "pool_network": "front",
+                        "pool_setup": "00", "pool_host_key": "ssh-ed25519 AAAA", "team": "checkout", **(labels or {})}
+            made = record(f"{name}-made", "compute", "POST", "servers", {"server": {
+                "name": f"fixture-{name}", "flavorRef": named[flavor], "imageRef": image, "availability_zone": zone,
+                "networks": [{"port": port["id"]}], "tags": ["pool", f"pool-token-{token}"], "metadata": metadata}}, 202)
+            ids.append((made["server"]["id"], port["id"]))
+            record(f"{name}-building", "compute", "GET", f"servers/detail?tags=pool-token-{token}", expect=200)
+            path = f"servers/detail?tags=pool-token-{token}"
+            wait(demo, path, lambda all: all and all[0]["status"] in ("ACTIVE", "ERROR"))
+            time.sleep(1)
+            record(f"{name}-there", "compute", "GET", path, expect=200)
+            record(f"{name}-one", "compute", "GET", f"servers/{made['server']['id']}", expect=200)
+            return made["server"]["id"]
+
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+        one = server("web-1", "aa01")
+        server("web-2", "aa02", flavor="m1.xlarge", zone="az-small")
+        server("web-3", "aa03", labels={"oslab_fault": "abort"})
+        small = server("web-4", "aa04", zone="az-small")
+        order = "name=fixture-web&sort_key=created_at&sort_dir=desc&sort_key=uuid&sort_dir=desc"
+        first = record("page-1", "compute", "GET", f"servers/detail?{order}&limit=3", expect=200)
+        last = first["servers"][-1]["id"]
+        record("page-2", "compute", "GET", f"servers/detail?{order}&limit=3&marker={last}", expect=200)
+        lone = record("lone-port", "network", "POST", "ports", {"port": {
+            "network_id": network, "name": "fixture-web-5", "description": mark("host", "web-5", "aa05")}}, 201)["port"]
+        fields = "&".join(f"fields={f}" for f in ["id", "name", "description", "device_id", "created_at"])
+        record("lone-ports", "network", "GET", f"ports?device_id=&network_id={network}&{fields}", expect=200)
+        demo.call("network", "DELETE", f"ports/{lone['id']}")
+
+        path = "servers/detail?tags=pool-token-aa01"
+        def act(name, server, body, expect):
+            record(name, "compute", "POST", f"servers/{server}/action", body, expect)
+        act("console", one, {"os-getConsoleOutput": {}}, 200)
+        act("start-running", one, {"os-start": None}, 409)
+        act("stop", one, {"os-stop": None}, 202)
+        wait(demo, path, lambda all: all[0]["status"] == "SHUTOFF")
+        record("stopped", "compute", "GET", path, expect=200)
+        demo.call("compute", "POST", f"servers/{one}/action", {"os-start": None})
+        wait(demo, path, lambda all: all[0]["status"] == "ACTIVE" and not all[0]["OS-EXT-STS:task_state"])
+        act("resize", one, {"resize": {"flavorRef": named["m1.medium"]}}, 202)
+        record("resizing", "compute", "GET", path, expect=200)
+        wait(demo, path, lambda all: all[0]["status"] == "VERIFY_RESIZE")
+        record("resized", "compute", "GET", path, expect=200)
+        act("confirm", one, {"confirmResize": None}, 204)
+        wait(demo, path, lambda all: all[0]["status"] == "ACTIVE" and not all[0]["OS-EXT-STS:task_state"])
+        record("confirmed", "compute", "GET", path, expect=200)
+        act("confirm-again", one, {"confirmResize": None}, 409)
+        path = "servers/detail?tags=pool-token-aa04"
+        act("resize-no-room", small, {"resize": {"flavorRef": named["m1.xlarge"]}}, 202)
+        wait(demo, path, lambda all: all[0]["status"] == "ACTIVE" and not all[0]["OS-EXT-STS:task_state"])
+        record("not-resized", "compute", "GET", path, expect=200)
+        actions = record("actions", "compute", "GET", f"servers/{small}/os-instance-actions", expect=200)
+        resize = next(a for a in actions["instanceActions"] if a["action"] == "resize")["request_id"]
+        record("action", "compute", "GET", f"servers/{small}/os-instance-actions/{resize}", expect=200)
+    finally:
+        for server, _ in ids:
+            demo.call("compute", "DELETE", f"servers/{server}")
+        wait(demo, "servers/detail?name=fixture-", lambda all: not all)
+        path = f"servers/detail?changes-since={since}&name=fixture-web"
+        record("deleted", "compute", "GET", path, expect=200)
+        record("delete-again", "compute", "DELETE", f"servers/{ids[0][0]}", expect=404)
+        for _, port in ids:
+            demo.call("network", "DELETE", f"ports/{port}")
+        demo.call("network", "DELETE", f"networks/{network}")
+        demo.call("network", "DELETE", f"security-groups/{group}")
+
+
 def main():
     demo, admin = Cloud("demo"), Cloud("admin")
     steps = {"login": lambda: login(demo), "lists": lambda: lists(demo), "faults": lambda: faults(demo),
-             "quotas": lambda: quotas(admin)}
+             "quotas": lambda: quotas(admin), "hosts": lambda: hosts(demo)}
     for name in sys.argv[1:] or steps:
         steps[name]()
 

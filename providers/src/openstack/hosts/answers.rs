@@ -160,7 +160,5 @@ pub(super) struct ServerGroup {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct InstanceAction {
     pub action: Text,
-    #[serde(default)]
-    pub message: Option<Text>,
     pub request_id: Text,
 }

@@ -106,3 +106,55 @@ pub(super) fn of_console(console: &str) -> Vec<Text> {
     };
     block.lines().filter_map(key).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_follows_from_secret_and_token_and_from_nothing_else() {
+        let of = |secret: &[u8], token: &str| derive(secret, &Token(token.into())).expect("a key");
+        let key = of(b"secret", "aa01");
+        assert_eq!(key.public, of(b"secret", "aa01").public);
+        assert_eq!(*key.private, *of(b"secret", "aa01").private);
+        assert_ne!(key.public, of(b"secret", "aa02").public);
+        assert_ne!(key.public, of(b"Secret", "aa01").public);
+        let read = PrivateKey::from_openssh(&*key.private).expect("OpenSSH's form");
+        assert_eq!(read.public_key().to_openssh().expect("a public key"), *key.public);
+        assert!(key.public.starts_with("ssh-ed25519 ") && key.public.len() < 255);
+    }
+
+    #[test]
+    fn a_seed_is_made_once_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ssh/host-keys.seed");
+        let all: Vec<_> = std::thread::scope(|scope| {
+            let made: Vec<_> = (0..8).map(|_| scope.spawn(|| seed(&path).expect("a seed"))).collect();
+            made.into_iter().map(|one| one.join().expect("no panic")).collect()
+        });
+        assert!(all.iter().all(|one| **one == *all[0] && one.len() == 32));
+        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(path.parent().expect("a folder")).expect("readable").count(), 1);
+        std::fs::write(&path, "short").expect("written");
+        assert!(seed(&path).is_err());
+    }
+
+    #[test]
+    fn keys_are_read_from_a_whole_block_of_the_last_start() {
+        let key = |token: &str| derive(b"secret", &Token(token.into())).expect("a key").public;
+        let block = |key: &str| {
+            format!(
+                "-----BEGIN SSH HOST KEY KEYS-----\r\n[  9.1] cloud-init[612]: {key} root@web-1\r\nnoise\r\n-----END SSH HOST KEY KEYS-----\r\n"
+            )
+        };
+        let (old, new) = (key("old"), key("new"));
+        let twice = format!("boot\n{}\nlogin: boot\n{}", block(&old), block(&new));
+        assert_eq!(of_console(&twice), std::slice::from_ref(&new));
+        let cut = format!("{}-----BEGIN SSH HOST KEY KEYS-----\n{new}", block(&old));
+        assert_eq!(of_console(&cut), Vec::<Text>::new());
+        assert_eq!(of_console("login: "), Vec::<Text>::new());
+        assert_eq!(of_console(&block("ssh-ed25519 AAAA")), Vec::<Text>::new(), "no key at all");
+    }
+}

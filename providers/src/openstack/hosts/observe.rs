@@ -178,3 +178,21 @@ pub(super) fn image_is_unnamed(server: &Server) -> bool {
     let says = server.metadata.get(keys::IMAGE).and(server.metadata.get(keys::IMAGE_ID));
     server.image.id().is_some_and(|id| says != Some(id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_keys_of_any_length_are_kept_in_metadata() {
+        let rsa: Text = format!("ssh-rsa {}", "A".repeat(700)).into();
+        let all: [&[Text]; 3] =
+            [&["ssh-ed25519 AAAA".into()], std::slice::from_ref(&rsa), &["ssh-ed25519 AAAA".into(), rsa.clone()]];
+        for keys in all {
+            let metadata = host_key_metadata(keys);
+            assert!(metadata.values().all(|value| value.len() <= 255));
+            assert_eq!(host_keys(&metadata), keys);
+        }
+        assert_eq!(host_keys(&[(keys::HOST_KEY.into(), CONSOLE.into())].into()), Vec::<Text>::new());
+    }
+}

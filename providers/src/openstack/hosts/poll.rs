@@ -164,6 +164,9 @@ impl Cloud {
         }
         #[derive(Deserialize)]
         struct Event {
+            event: Text,
+            #[serde(default)]
+            result: Option<Text>,
             #[serde(default)]
             details: Option<Text>,
         }
@@ -174,11 +177,18 @@ impl Cloud {
         };
         let path = ["servers", &server.id, "os-instance-actions", &last.request_id];
         let one: One = self.client.get(Service::Compute, &path, &[]).await?;
-        let words = one.action.events.into_iter().find_map(|event| event.details).or_else(|| last.message.clone());
-        let words = words.unwrap_or_else(|| "the server has its old size, and Nova does not say why".into());
-        Ok(match words.contains("No valid host") {
-            true => ProviderError::NoCapacity(words),
-            false => ProviderError::Other(words),
+        let events = one.action.events;
+        if let Some(words) = events.iter().find_map(|event| event.details.clone()) {
+            let room = words.contains("No valid host");
+            return Ok(if room { ProviderError::NoCapacity(words) } else { ProviderError::Other(words) });
+        }
+        // Nova tells its words to administrators alone, but everybody how far it came.
+        let failed = events.iter().find(|event| event.result.as_deref() == Some("Error"));
+        let failed = failed.map_or("resize", |event| &*event.event);
+        let placed = events.iter().any(|event| event.event.starts_with("compute_"));
+        Ok(match placed {
+            false => ProviderError::NoCapacity(format!("Nova found no machine for the new size ({failed})").into()),
+            true => ProviderError::Other(format!("the server has its old size: {failed} failed").into()),
         })
     }
 

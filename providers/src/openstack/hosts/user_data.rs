@@ -90,3 +90,54 @@ fn quoted(text: &str) -> String {
     out.push('"');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_yaml::Value;
+
+    use super::*;
+
+    fn told(setup: &Setup<'_>) -> Value {
+        let text = data_encoding::BASE64.decode(encoded(setup).expect("it fits").as_bytes()).expect("base64");
+        assert!(text.is_ascii() && text.starts_with(b"#cloud-config\n"));
+        serde_yaml::from_slice(&text).expect("YAML")
+    }
+
+    proptest! {
+        /// Whatever a name, a user or a key holds comes out as it went in, and says nothing else.
+        #[test]
+        fn every_text_stays_what_it_is(hostname in ".*", user in "[^r]\\PC*", keys in prop::collection::vec(any::<String>(), 0..4)) {
+            let authorized_keys: Vec<Text> = keys.iter().map(|key| key.as_str().into()).collect();
+            let data = told(&Setup { hostname: &hostname, user: &user, authorized_keys: &authorized_keys, host_key: None });
+            prop_assert_eq!(data["hostname"].as_str(), Some(&*hostname));
+            prop_assert_eq!(data["users"][0]["name"].as_str(), Some(&*user));
+            let said = data["users"][0]["ssh_authorized_keys"].as_sequence().cloned().unwrap_or_default();
+            let said: Vec<&str> = said.iter().filter_map(Value::as_str).collect();
+            prop_assert_eq!(said, keys.iter().map(|key| key.trim()).collect::<Vec<_>>());
+            prop_assert_eq!(data.as_mapping().map(|all| all.len()), Some(7));
+        }
+    }
+
+    #[test]
+    fn a_host_is_told_its_key_and_who_may_log_in() {
+        let key =
+            HostKey { private: "-----BEGIN\nx: y\n-----END\n".to_owned().into(), public: "ssh-ed25519 AAAA".into() };
+        let keys = ["ssh-ed25519 BBBB ann@example".into()];
+        let setup = Setup { hostname: "web-1", user: "ops", authorized_keys: &keys, host_key: Some(&key) };
+        let data = told(&setup);
+        assert_eq!(data["ssh_keys"]["ed25519_private"].as_str(), Some(key.private.as_str()));
+        assert_eq!(data["ssh_deletekeys"].as_bool(), Some(true));
+        assert_eq!(data["ssh_pwauth"].as_bool(), Some(false));
+        assert_eq!((data["disable_root"].as_bool(), data["users"][0]["sudo"].is_string()), (Some(true), true));
+        let root = told(&Setup { user: "root", ..setup });
+        assert_eq!((root["disable_root"].as_bool(), root["users"][0]["sudo"].is_string()), (Some(false), false));
+    }
+
+    #[test]
+    fn more_than_nova_takes_is_refused() {
+        let keys: Vec<Text> = (0..500).map(|n| format!("ssh-rsa {n}{}", "A".repeat(372)).into()).collect();
+        let refused = encoded(&Setup { hostname: "a", user: "ops", authorized_keys: &keys, host_key: None });
+        assert!(matches!(refused, Err(ProviderError::Invalid { .. })), "{refused:?}");
+    }
+}

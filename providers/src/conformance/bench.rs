@@ -238,6 +238,12 @@ impl<'a> Bench<'a> {
         tokio::time::sleep(self.provider().capabilities().visibility_delay.duration() + Duration::from_millis(1)).await;
     }
 
+    /// Waits until nothing that was sent can be on its way any more.
+    pub(super) async fn until_quiet(&self) {
+        tokio::time::sleep(self.provider().capabilities().doubt.duration()).await;
+        self.until_visible().await;
+    }
+
     /// Waits before the next try; an error that lasts ends the case.
     async fn pause(&self, error: &ProviderError) -> Verdict {
         let span = match error {

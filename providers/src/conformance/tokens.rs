@@ -46,7 +46,7 @@ pub(super) async fn cancelled(b: &Bench<'_>) -> Verdict {
     for (n, polls) in (1..=b.harness.hosts().min(6)).enumerate() {
         let request = b.creation(Kind::Host, n)?;
         let ended = Steps { future: b.provider().submit(vec![request.clone()]), left: polls }.await;
-        b.until_visible().await;
+        b.until_quiet().await;
         let found = b.find(&request.owner.token).await?;
         let made = b.finish(request.clone()).await?.ok_or_else(|| Stop::Fail("a creation ended in Gone".into()))?;
         let same = found.as_ref().is_none_or(|found| found.id == made.id);

@@ -176,8 +176,9 @@ impl Provider for OpenStackProvider {
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
-        if let Some(found) = self.0.find_host(token).await? {
-            return Ok(Some(found));
+        let host = self.0.find_host(token).await?;
+        if host.is_some() || self.0.hosts.begun(token) {
+            return Ok(host);
         }
         if let Some(found) = self.0.find_volume(token).await? {
             return Ok(Some(found));

@@ -4,7 +4,7 @@
 //! port. A creation that this process sends for the first time is not looked for before: the engine has settled what
 //! earlier ones left.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use jiff::Timestamp;
 use pool_inventory::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     Progress, ProviderError, Request,
-    openstack::{Cloud, catalogue::Version, client::Service, invalid, marks, networks::Standing, poll::Handle},
+    openstack::{Cloud, DOUBT, catalogue::Version, client::Service, invalid, marks, networks::Standing, poll::Handle},
 };
 
 /// What the cloud calls what a host is made of.
@@ -62,7 +62,7 @@ impl Cloud {
         let mut far = begun.lock().await;
         let before = match &*far {
             Far::New => Before::default(),
-            Far::Sent => self.look(&request.owner).await?,
+            Far::Sent(at) => self.look(&request.owner, *at).await?,
             Far::Made(id) => Before { server: self.server(id).await?.map(|server| server.id), port: None },
         };
         if let Some(id) = before.server {
@@ -70,14 +70,17 @@ impl Cloud {
         }
         marks::check(&host.tags)?;
         let of = self.resolve(request, host).await?;
-        *far = Far::Sent;
-        match self.make(request, host, &of, before.port).await {
+        *far = Far::Sent(Instant::now());
+        match self.make(request, host, &of, before.port, &mut far).await {
             Ok(id) => {
                 *far = Far::Made(id.clone());
                 Ok(creation(&id))
             }
             // It may be there or on its way: nothing is taken away from under it.
-            Err(error @ ProviderError::Indeterminate(_)) => Err(error),
+            Err(error @ ProviderError::Indeterminate(_)) => {
+                *far = Far::Sent(Instant::now());
+                Err(error)
+            }
             Err(error) => {
                 // What cannot be deleted now is seen by the next list.
                 if self.drop_addresses(&[marks::description(&request.owner)]).await.is_ok() {
@@ -94,9 +97,14 @@ impl Cloud {
         Ok(Progress::Done(Box::new(self.observe(&server).await?)))
     }
 
-    async fn look(&self, owner: &Owner) -> Result<Before, ProviderError> {
+    /// What an attempt made that was sent at a time. While it may still be on its way, nothing may be sent after it.
+    async fn look(&self, owner: &Owner, sent: Instant) -> Result<Before, ProviderError> {
+        let asked = Instant::now();
         if let Some(server) = self.server_by_token(&owner.token).await? {
             return Ok(Before { server: Some(server.id), port: None });
+        }
+        if asked < sent + DOUBT.duration() {
+            return Err(ProviderError::Transient("an earlier request for it may still be on its way".into()));
         }
         Ok(Before { server: None, port: self.port_of(owner).await?.map(|port| port.id) })
     }
@@ -146,6 +154,7 @@ impl Cloud {
         host: &HostSpec,
         of: &Made,
         port: Option<Text>,
+        far: &mut Far,
     ) -> Result<Text, ProviderError> {
         let again = port.is_some();
         let port = match port {
@@ -163,6 +172,7 @@ impl Cloud {
             None => None,
         };
         let body = body(request, host, of, &port, group.as_deref())?;
+        *far = Far::Sent(Instant::now());
         let made: Result<NewServer, _> = self.client.post(Service::Compute, &["servers"], &body).await;
         if let Some(group) = &group {
             self.joined(group, made.is_ok()).await;

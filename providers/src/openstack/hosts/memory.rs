@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use pool_inventory::{Text, Token};
@@ -16,8 +17,8 @@ use crate::openstack::{Secret, poll::Handle};
 pub(super) enum Far {
     /// Nothing was sent.
     New,
-    /// Something was sent, and may be there.
-    Sent,
+    /// Something was sent then, and may be there, or still be on its way.
+    Sent(Instant),
     /// Nova has accepted this server.
     Made(Text),
 }
@@ -52,7 +53,7 @@ impl Memory {
     }
 
     /// Whether this process was asked for the creation with a token.
-    pub(super) fn begun(&self, token: &Token) -> bool {
+    pub(in crate::openstack) fn begun(&self, token: &Token) -> bool {
         lock(&self.begun).contains_key(token)
     }
 

@@ -51,7 +51,10 @@ pub(super) async fn volume(b: &Bench<'_>) -> Verdict {
     let host = b.make(Kind::Host, 0).await?;
     let volume = b.make(Kind::Volume, 0).await?;
     ensure(volume.spec == Spec::Volume(VolumeSpec { attached: None, ..spec.clone() }), || format!("{volume:?}"))?;
+    let unseen = b.provider().capabilities().unseen;
+    let told = !unseen.get(&Kind::Volume).is_some_and(|fields| fields.contains("mount"));
     let mount = spec.attached.as_ref().and_then(|a| a.mount.clone()).or_else(|| Some("/srv/conformance".into()));
+    let mount = mount.filter(|_| told);
     let attached = Some(Attachment { host: b.owner(Kind::Host, 0).address, mount });
     let larger = Bytes(spec.size.0 * 2);
     let steps = [

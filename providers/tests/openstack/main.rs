@@ -7,3 +7,5 @@ mod cloud;
 mod credentials;
 mod hosts;
 mod market;
+mod networks;
+mod volumes;

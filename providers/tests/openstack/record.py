@@ -315,10 +315,95 @@ def hosts(demo):
         demo.call("network", "DELETE", f"security-groups/{group}")
 
 
+def marks(address):
+    """Whose what is recorded here is."""
+    return {"pool_lineage": LINEAGE, "pool_address": address, "pool_generation": "1", "pool_token": "70" * 16}
+
+
+def at_rest(cloud, volume):
+    """Waits until nothing is done to a volume."""
+    for _ in range(240):
+        status, _, answer = cloud.call("block-storage", "GET", f"volumes/{volume}")
+        if status == 404 or answer["volume"]["status"] in ("available", "error"):
+            return answer
+        time.sleep(0.5)
+    raise TimeoutError(volume)
+
+
+def volumes(demo, admin):
+    """A volume that is copied, is not moved, and then is; one that no backend has room for."""
+    storage = "block-storage"
+    body = {"volume": {"name": "pool-fixtures", "size": 1, "volume_type": "gold",
+                       "metadata": {**marks("volume/web-1.data"), "pool_tier": "gold", "pool_zone": "az1", "owner": "ann"}}}
+    volume = demo.record(f"{storage}/volume-created", storage, "POST", "volumes", body, 202)["volume"]["id"]
+    at_rest(demo, volume)
+    demo.record(f"{storage}/volume", storage, "GET", f"volumes/{volume}", expect=200)
+    copy = {"snapshot": {"volume_id": volume, "name": "pool-fixtures-a", "force": True,
+                         "metadata": marks("snapshot/web-1.data.a")}}
+    snapshot = demo.record(f"{storage}/snapshot-created", storage, "POST", "snapshots", copy, 202)["snapshot"]["id"]
+    time.sleep(3)
+    demo.record(f"{storage}/snapshots", storage, "GET", f"snapshots/detail?volume_id={volume}", expect=200)
+    demo.record(f"{storage}/has-snapshots", storage, "DELETE", f"volumes/{volume}", expect=400)
+    retype = {"os-retype": {"new_type": "bronze", "migration_policy": "on-demand"}}
+    demo.record(f"{storage}/retype-accepted", storage, "POST", f"volumes/{volume}/action", retype, 202)
+    demo.record(f"{storage}/volume-retyping", storage, "GET", f"volumes/{volume}", expect=200)
+    at_rest(demo, volume)
+    demo.record(f"{storage}/volume-not-moved", storage, "GET", f"volumes/{volume}", expect=200)
+    demo.record(f"{storage}/messages-none", storage, "GET", f"messages?resource_uuid={volume}", expect=200)
+    demo.call(storage, "DELETE", f"snapshots/{snapshot}")
+    time.sleep(3)
+    assert demo.call(storage, "POST", f"volumes/{volume}/action", retype)[0] == 202
+    marked = urllib.parse.quote(str({"pool_token": "70" * 16}))
+    for _ in range(240):
+        answer = demo.call(storage, "GET", f"volumes/detail?metadata={marked}")[2]
+        if len(answer["volumes"]) > 1:
+            demo.record(f"{storage}/volumes-after-a-move", storage, "GET", f"volumes/detail?metadata={marked}", expect=200)
+            break
+        time.sleep(0.1)
+    at_rest(demo, volume)
+    demo.call(storage, "DELETE", f"volumes/{volume}")
+    nowhere = {"volume_type": {"name": "pool-fixtures", "extra_specs": {"volume_backend_name": "nowhere"}}}
+    kind = admin.call(storage, "POST", "types", nowhere)[2]["volume_type"]["id"]
+    try:
+        body["volume"]["volume_type"] = "pool-fixtures"
+        volume = demo.call(storage, "POST", "volumes", body)[2]["volume"]["id"]
+        at_rest(demo, volume)
+        demo.record(f"{storage}/volume-no-room", storage, "GET", f"volumes/{volume}", expect=200)
+        demo.record(f"{storage}/messages-no-room", storage, "GET", f"messages?resource_uuid={volume}", expect=200)
+        demo.call(storage, "DELETE", f"volumes/{volume}")
+        at_rest(demo, volume)
+    finally:
+        admin.call(storage, "DELETE", f"types/{kind}")
+
+
+def networks(demo):
+    """The parts of a network, and what Neutron refuses."""
+    mark = {"name": "pool-fixtures", "description": "pool " + " ".join(marks("network/front").values())}
+    made = demo.record("network/network-made", "network", "POST", "networks", {"network": mark}, 201)["network"]["id"]
+    subnet = {**mark, "network_id": made, "ip_version": 4, "cidr": "10.99.0.0/24", "gateway_ip": None,
+              "allocation_pools": [{"start": "10.99.0.2", "end": "10.99.0.254"}], "enable_dhcp": True}
+    many = {"subnet": {**subnet, "dns_nameservers": [f"9.9.9.{n}" for n in range(1, 10)]}}
+    demo.record("network/too-many-name-servers", "network", "POST", "subnets", many, 400)
+    demo.record("network/subnet-made", "network", "POST", "subnets", {"subnet": {**subnet, "dns_nameservers": []}}, 201)
+    group = demo.record("network/group-made", "network", "POST", "security-groups", {"security_group": mark}, 201)["security_group"]["id"]
+    rule = {"security_group_id": group, "direction": "ingress", "ethertype": "IPv4", "remote_group_id": group, "description": ""}
+    demo.record("network/rules-made", "network", "POST", "security-group-rules", {"security_group_rules": [rule]}, 201)
+    demo.record("network/rule-exists", "network", "POST", "security-group-rules", {"security_group_rules": [rule]}, 409)
+    where = urllib.parse.quote(mark["description"])
+    for name, path in [("networks", "networks"), ("subnets", "subnets"), ("groups", "security-groups"), ("routers", "routers")]:
+        demo.record(f"network/{name}-marked", "network", "GET", f"{path}?description={where}", expect=200)
+    port = demo.call("network", "POST", "ports", {"port": {"network_id": made, "name": "pool-fixtures", "security_groups": [group]}})[2]["port"]["id"]
+    demo.record("network/ports-in-the-way", "network", "GET", f"ports?network_id={made}", expect=200)
+    demo.record("network/group-in-use", "network", "DELETE", f"security-groups/{group}", expect=409)
+    for path in [f"ports/{port}", f"security-groups/{group}", f"networks/{made}"]:
+        demo.call("network", "DELETE", path)
+
+
 def main():
     demo, admin = Cloud("demo"), Cloud("admin")
     steps = {"login": lambda: login(demo), "lists": lambda: lists(demo), "faults": lambda: faults(demo),
-             "quotas": lambda: quotas(admin), "hosts": lambda: hosts(demo)}
+             "quotas": lambda: quotas(admin), "hosts": lambda: hosts(demo),
+             "volumes": lambda: volumes(demo, admin), "networks": lambda: networks(demo)}
     for name in sys.argv[1:] or steps:
         steps[name]()
 

@@ -41,6 +41,9 @@ for server in [s for s in c.compute.servers() if s.name.startswith('conformance-
     c.compute.delete_server(server, ignore_missing=True)
 while any(s.name.startswith('conformance-') for s in c.compute.servers()):
     time.sleep(0.5)
+for volume in [v for v in c.block_storage.volumes() if v.name.startswith('conformance-')]:
+    left.append('volume ' + volume.name + ' ' + volume.status)
+    c.block_storage.delete_volume(volume)
 for kind, all, delete in [
     ('floating', c.network.ips, c.network.delete_ip),
     ('port', c.network.ports, c.network.delete_port),

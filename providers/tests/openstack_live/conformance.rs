@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pool_inventory::{
     Bytes, Kind, Name,
-    desired::Size,
-    object::{HostSpec, Spec},
+    desired::{OnRemove, Provisioning, Size},
+    object::{HostSpec, NetworkSpec, Spec, VolumeSpec},
 };
 use pool_providers::conformance::{self, Account, Harness};
 
@@ -36,6 +36,22 @@ pub fn host() -> HostSpec {
     }
 }
 
+fn volume() -> VolumeSpec {
+    let tier = setting("LIVE_VOLUME_TYPE", "gold");
+    VolumeSpec {
+        backend: format!("private/{tier}").into(),
+        tier: Name::new(&tier).unwrap(),
+        zone: setting("LIVE_ZONE", "az1").into(),
+        size: Bytes::gib(1),
+        provisioning: Provisioning::Thin,
+        tags: [("pool".into(), "web".into())].into(),
+        attached: None,
+        on_remove: OnRemove::Keep,
+        from: None,
+        existing: None,
+    }
+}
+
 struct Live;
 
 #[async_trait]
@@ -44,8 +60,13 @@ impl Harness for Live {
         Ok(Box::new(account::Live::open().await?))
     }
 
-    fn spec(&self, kind: Kind, _n: usize) -> Option<Spec> {
-        (kind == Kind::Host).then(|| Spec::Host(host()))
+    fn spec(&self, kind: Kind, n: usize) -> Option<Spec> {
+        Some(match kind {
+            Kind::Host => Spec::Host(host()),
+            Kind::Network => Spec::Network(NetworkSpec::new(format!("10.78.{n}.0/24").parse().unwrap())),
+            Kind::Volume => Spec::Volume(volume()),
+            _ => return None,
+        })
     }
 
     fn rebuilt(&self) -> Option<HostSpec> {

@@ -34,8 +34,8 @@ impl Cloud {
         let (path, key) = places(kind);
         let (copies, next): (Vec<Copy>, _) =
             self.client.page(Service::BlockStorage, &[path, "detail"], key, &query).await?;
-        let failed = copies.iter().any(|copy| copy.status.starts_with("error"));
-        let messages = if failed { self.messages(None).await? } else { Vec::new() };
+        let failed = copies.iter().filter(|copy| copy.status.starts_with("error"));
+        let messages = self.messages_of(failed.map(|copy| &copy.id)).await?;
         let why = |id: &str| observe::last_message(&messages, id);
         let objects = copies.iter().map(|copy| observe::copy(&self.name, kind, copy, why)).collect();
         Ok(Page { objects, next })
@@ -45,8 +45,8 @@ impl Cloud {
         let volumes = observe::without_shadows(volumes);
         let servers = volumes.iter().flat_map(|volume| &volume.attachments).map(|at| at.server_id.clone());
         self.look_for_holders(servers.collect::<BTreeSet<_>>()).await?;
-        let failed = volumes.iter().any(|volume| volume.status.starts_with("error"));
-        let messages = if failed { self.messages(None).await? } else { Vec::new() };
+        let failed = volumes.iter().filter(|volume| volume.status.starts_with("error"));
+        let messages = self.messages_of(failed.map(|volume| &volume.id)).await?;
         let why = |id: &str| observe::last_message(&messages, id);
         let observed =
             volumes.iter().map(|volume| observe::volume(&self.name, volume, |server| self.holders.of(server), why));
@@ -56,6 +56,15 @@ impl Cloud {
     pub(super) async fn observe_volume(&self, volume: &Volume) -> Result<Observed, ProviderError> {
         let mut all = self.observe_volumes(vec![Volume { migration_status: None, ..volume.clone() }]).await?;
         all.pop().ok_or_else(|| ProviderError::NotFound(volume.id.clone()))
+    }
+
+    /// What Cinder says of failures of these objects, and maybe of others; one question at most.
+    async fn messages_of<'a>(&self, mut ids: impl Iterator<Item = &'a Text>) -> Result<Vec<Message>, ProviderError> {
+        match (ids.next(), ids.next()) {
+            (None, _) => Ok(Vec::new()),
+            (Some(one), None) => self.messages(Some(one)).await,
+            (Some(_), Some(_)) => self.messages(None).await,
+        }
     }
 
     /// What Cinder says of failures: of one object, or of all.

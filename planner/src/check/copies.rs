@@ -76,6 +76,11 @@ impl<'a> Asked<'a> {
             Action::Attach { .. } | Action::Detach { .. } => {
                 asks(&|e| matches!(e, Errand::Restore { from } if from.volume_of_copy().as_ref() == Some(address)))
             }
+            // What mounts a volume again that was restored.
+            Action::Bootstrap { .. } => step.needs.iter().any(|need| {
+                let attached = &facts.plan.steps[need.0 as usize];
+                matches!(attached.action, Action::Attach { .. }) && self.touched.contains(&attached.address)
+            }),
             Action::Record { .. } | Action::Forget => self.touched.contains(address),
             _ => false,
         };

@@ -1,5 +1,7 @@
 //! Errands: what a user asks for by name. A plan of errands holds their steps, what these need, and nothing else.
 
+use std::collections::BTreeMap;
+
 use pool_inventory::{
     Address, Kind, Name,
     market::Feature,
@@ -7,7 +9,7 @@ use pool_inventory::{
 };
 
 use super::{
-    Planner,
+    Fate, HostState, Planner,
     draft::{Draft, DraftId},
     ledger::Charges,
     removal::attached,
@@ -19,6 +21,9 @@ use crate::{
     plan::{Action, NewRecord, Reason, Why},
 };
 
+/// Hosts that mount volumes again, each with the first of these and the steps that attach them.
+type Remount = BTreeMap<Address, (Address, Vec<DraftId>)>;
+
 /// What a provider must be able to do so that a volume can be made from something.
 pub(crate) fn feature_of_source(from: &Address) -> Feature {
     Feature::of_copies(from.kind).unwrap_or(Feature::Snapshots)
@@ -28,13 +33,14 @@ impl Planner<'_> {
     /// Does what was asked for, in the order in which it was asked for; the same thing once.
     pub(crate) fn errands(&mut self) {
         let errands = &self.input.scope.errands;
+        let mut remount = Remount::new();
         for (at, errand) in errands.iter().enumerate() {
             if errands[..at].contains(errand) {
                 continue;
             }
             let done = match errand {
                 Errand::Copy { to } => self.take_copy(to),
-                Errand::Restore { from } => self.restore(from),
+                Errand::Restore { from } => self.restore(from, &mut remount),
                 Errand::Delete { copy } => self.delete_copy(copy),
                 Errand::Power { host, on } => self.power(host, if *on { Power::On } else { Power::Off }),
                 Errand::Restart { host } => self.power(host, Power::Again),
@@ -43,6 +49,36 @@ impl Planner<'_> {
                 self.decline(errand.address(), why);
             }
         }
+        if !remount.is_empty() {
+            self.mount_again(remount);
+        }
+    }
+
+    /// Hosts that mount volumes themselves do so in their bootstrap, once for all that was restored.
+    fn mount_again(&mut self, remount: Remount) {
+        // What templates see of the hosts: those that stand, as they are.
+        for pool in 0..self.pools.len() {
+            let state = |host: usize| match self.newest(pool, host) {
+                Some(row) if !self.world.rows[row].gone() && !self.world.rows[row].unfinished() => self.untouched(row),
+                _ => HostState::new(Fate::Nothing),
+            };
+            let states = (0..self.pools[pool].hosts.len()).map(state).collect();
+            self.states.push(states);
+        }
+        for (host, (volume, attached)) in remount {
+            let Ok(row) = self.standing(&host) else { continue };
+            let reason = Reason::FollowsFrom { address: volume };
+            self.errand(row, Action::Bootstrap { digest: None }, reason, attached);
+        }
+    }
+
+    /// Whether a volume at a host comes back only with a bootstrap. A host that is off mounts nothing.
+    fn mounts_by_bootstrap(&self, at: &Attachment) -> bool {
+        let Ok(row) = self.standing(&at.host) else { return false };
+        let world = &self.world.rows[row];
+        let off = world.sight.there().is_some_and(|seen| seen.status == Status::Stopped);
+        let declared = world.now.pool.as_ref().is_some_and(|pool| self.input.desired.pools.contains_key(pool));
+        at.mount.is_some() && !off && declared && self.only_attaches(&world.now.provider)
     }
 
     /// The newest generation of what an errand needs, if it is there.
@@ -166,7 +202,7 @@ impl Planner<'_> {
     }
 
     /// Detach, restore, attach again: a volume that somebody writes to cannot be restored.
-    fn restore(&mut self, from: &Address) -> Result<(), Why> {
+    fn restore(&mut self, from: &Address, remount: &mut Remount) -> Result<(), Why> {
         let copy = self.able(from, feature_of_source(from))?;
         let volume = from.volume_of_copy().ok_or(Why::NotThere)?;
         let row = self.standing(&volume).map_err(|why| no_volume(why, &volume))?;
@@ -192,9 +228,13 @@ impl Planner<'_> {
         let needs = last.into_iter().chain(copied).collect();
         let action = Action::Restore { from: from.clone() };
         let restored = self.errand(row, action, Reason::Requested, needs);
-        if let (Some(at), Spec::Volume(volume)) = (again, detached) {
-            let to = Spec::Volume(VolumeSpec { attached: Some(at), ..volume });
-            self.errand(row, Action::Attach { to }, reason, vec![restored]);
+        if let (Some(at), Spec::Volume(spec)) = (again, detached) {
+            let by_bootstrap = self.mounts_by_bootstrap(&at).then(|| at.host.clone());
+            let to = Spec::Volume(VolumeSpec { attached: Some(at), ..spec });
+            let attached = self.errand(row, Action::Attach { to }, reason, vec![restored]);
+            if let Some(host) = by_bootstrap {
+                remount.entry(host).or_insert_with(|| (volume, Vec::new())).1.push(attached);
+            }
         }
         Ok(())
     }

@@ -159,6 +159,30 @@ fn a_backup_outlives_its_volume() {
 }
 
 #[test]
+fn a_new_volume_begins_with_what_a_copy_or_another_volume_holds() {
+    let t = applied(SMALL);
+    write(&t, "volume/web-0.data", "first");
+    does(&t, "volume backup web-0.data monday --yes");
+    write(&t, "volume/web-0.data", "second");
+    let volume = |from: &str| format!("volumes: {{ data: {{ size: 20GiB, tier: fast, from: {from} }} }}");
+    let pool = |name: &str, from: &str| {
+        let size = "size: { vcpus: 2, memory: 4GiB, disk: 20GiB }";
+        format!("  {name}: {{ hosts: 1, {size}, image: debian-12, {} }}\n", volume(from))
+    };
+    // `aa` waits for `zz`, which is made in the same run.
+    let pools = [("aa", "volume/zz-0.data"), ("old", "backup/web-0.data.monday"), ("zz", "volume/web-0.data")];
+    let pools: String = pools.iter().map(|(name, from)| pool(name, from)).collect();
+    t.file("pool.yaml", &format!("{SMALL}{pools}"));
+    does(&t, "apply --yes");
+    let holds = |address: &str| content(&t, address).unwrap_or_default();
+    assert_eq!(["aa", "old", "zz"].map(|pool| holds(&format!("volume/{pool}-0.data"))), ["second", "first", "second"]);
+    assert!(does(&t, "plan --detailed-exitcode").contains("No changes."));
+    t.file("pool.yaml", &format!("{SMALL}{}", pool("lost", "snapshot/web-0.data.none")));
+    let said = t.run("plan");
+    assert!(said.starts_with("exit 5") && said.contains("which it is to be made from, is not there"), "{said}");
+}
+
+#[test]
 fn a_volume_with_snapshots_stays_until_they_are_deleted() {
     let t = applied(SMALL);
     does(&t, "volume snapshot pool=web one --yes");

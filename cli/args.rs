@@ -145,6 +145,9 @@ pub enum Command {
     /// Check credentials, quotas, images, backends and hosts before a run
     #[command(after_help = help::CHECK)]
     Check,
+    /// List what runs unmanaged at a provider, and write the inventory that takes it over
+    #[command(after_help = help::ADOPT)]
+    Adopt(Adopt),
     /// Print the JSON Schema of inventory files, for editors
     #[command(after_help = help::SCHEMA)]
     Schema,
@@ -391,6 +394,23 @@ pub struct Exec {
     /// The command; one word is given to the host's shell as it stands
     #[arg(value_name = "CMD", last = true, required = true, action = ArgAction::Append)]
     pub command: Vec<String>,
+}
+
+/// `pool adopt`
+#[derive(Debug, Clone, Args)]
+pub struct Adopt {
+    /// The provider, as the inventory calls it
+    #[arg(value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// The same
+    #[arg(long, env = "POOL_FROM", value_name = "PROVIDER", conflicts_with = "provider")]
+    pub from: Option<String>,
+    /// Only machines and networks of this name or id; `*` stands for a part of a name
+    #[arg(long, env = "POOL_ONLY", value_name = "NAME|ID", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Write the inventory text into this file, which must not exist
+    #[arg(long, env = "POOL_WRITE", value_name = "FILE.pool.yaml")]
+    pub write: Option<PathBuf>,
 }
 
 /// `pool completions`

@@ -184,6 +184,15 @@ Exits with 5 when something fails, with 3 when credentials are refused.
 Example:
   pool check";
 
+pub const ADOPT: &str = "\
+Taking over changes nothing at the provider: machines, volumes and networks stay as they are, and `pool destroy` lets
+them go. After --write, `pool plan` shows what is taken over, and `pool apply` records it.
+
+Examples:
+  pool adopt private
+  pool adopt private --only 'db-*' --write adopted.pool.yaml
+  pool plan";
+
 pub const SCHEMA: &str = "\
 Example:
   pool schema > pool.schema.json

@@ -1,5 +1,6 @@
 //! One file per command. A command opens what it needs, calls one operation, and prints the answer.
 
+mod adopt;
 mod apply;
 mod check;
 mod cost;
@@ -54,6 +55,7 @@ pub fn run(cx: &Context, command: &Command) -> Outcome {
         Command::Ssh(args) => ssh::run(cx, args),
         Command::Exec(args) => exec::run(cx, args),
         Command::Check => check::run(cx),
+        Command::Adopt(args) => adopt::run(cx, args),
         Command::Schema => generate::schema(cx),
         Command::Completions(args) => generate::completions(cx, args),
         Command::Man => generate::man(cx),
@@ -101,6 +103,7 @@ pub fn name(command: &Command) -> &'static str {
         Command::Ssh(_) => "ssh",
         Command::Exec(_) => "exec",
         Command::Check => "check",
+        Command::Adopt(_) => "adopt",
         Command::Schema => "schema",
         Command::Completions(_) => "completions",
         Command::Man => "man",

@@ -178,12 +178,7 @@ fn whole(address: &Address, steps: &[&Step], counts: &mut Counts) -> Option<Line
     let gone = steps.iter().find(|step| matches!(step.action, Action::Delete | Action::Release))?;
     if matches!(gone.action, Action::Release) {
         counts.release += 1;
-        return Some(line(
-            Symbol::Remove,
-            format!("{} · the host itself is left as it is", gone.provider),
-            "release",
-            gone,
-        ));
+        return Some(line(Symbol::Remove, format!("{} · it is left as it is", gone.provider), "release", gone));
     }
     counts.destroy += 1;
     Some(line(Symbol::Remove, gone.provider.to_string(), "", gone))

@@ -1,5 +1,6 @@
 //! Text for people. Functions here are pure: data in, text with colours out; the `Ui` takes colours away where they do not belong.
 
+pub mod adopt;
 pub mod changes;
 pub mod explain;
 pub mod object;

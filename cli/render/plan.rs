@@ -455,13 +455,13 @@ mod tests {
         assert_snapshot!(show(&samples::saved(steps.0, Vec::new()), false), @r"
         acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
 
-          ~ host/off-0          power on                                    in place     unhealthy: it is off
-          ~ volume/web-0.data   attach to host/web-0 at /var/lib/data       in place     begun and not finished
-          - host/gone-0         private                                                  removed
-          - volume/gone-0.data  private                                                  follows from host/gone-0
-          - host/lost-0         drop the record                             record only  gone from the provider
-          - host/m-1            private · the host itself is left as it is  release      removed
-          > host/web-0          bootstrap                                                begun and not finished
+          ~ host/off-0          power on                               in place     unhealthy: it is off
+          ~ volume/web-0.data   attach to host/web-0 at /var/lib/data  in place     begun and not finished
+          - host/gone-0         private                                             removed
+          - volume/gone-0.data  private                                             follows from host/gone-0
+          - host/lost-0         drop the record                        record only  gone from the provider
+          - host/m-1            private · it is left as it is          release      removed
+          > host/web-0          bootstrap                                           begun and not finished
 
         Plan: 0 to add, 2 to change, 0 to replace, 2 to destroy; 1 to release, 1 to record, 1 to bootstrap.
         Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c

@@ -135,6 +135,7 @@ pub fn why(why: &Why) -> String {
         Why::CannotMove { fields: changes } => {
             format!("a volume cannot move to another backend yet, nor be made anew: {}", fields(changes))
         }
+        Why::CannotAdopt { id, detail } => format!("{} cannot be taken over: {}", clip(id, VALUE), clip(detail, 160)),
         Why::Broken { detail } => format!("broken, and replacing it would lose data: {}", clip(detail, VALUE)),
         Why::NoNetwork { network, provider, found: 0 } => format!("provider {provider} has no network {network}"),
         Why::NoNetwork { network, provider, found } => {

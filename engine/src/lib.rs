@@ -7,6 +7,7 @@
 //! | `observe`, `probe` | lists clouds in bulk; asks hosts whether they are as they were left |
 //! | `run` | the one dispatcher of a run, its steps, and the pure queue of ready ones |
 //! | `account` | one actor per provider: batches, budget, one poller |
+//! | `taken` | what only the record knows of what was taken over |
 //! | `retry` | what an error means for the next attempt |
 //! | `connect` | from declared providers and recorded hosts to things that can be talked to |
 //! | `wanted` | what bootstrap wants of one host, templates rendered |
@@ -25,6 +26,7 @@ mod random;
 mod retry;
 mod run;
 mod secrets;
+mod taken;
 mod wanted;
 
 pub use event::{Event, RunSummary};

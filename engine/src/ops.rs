@@ -1,5 +1,6 @@
 //! What a terminal or a server can ask for. Two doors, one set of operations.
 
+mod adopt;
 mod apply;
 mod check;
 mod environment;
@@ -10,6 +11,7 @@ mod status;
 mod types;
 
 pub use crate::connect::ReachError;
+pub use adopt::{Unmanaged, UnmanagedHost, UnmanagedNetwork, UnmanagedVolume};
 pub use environment::{Closing, Environment, validate};
 pub use error::OpsError;
 pub use history::describe;

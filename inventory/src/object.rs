@@ -75,6 +75,16 @@ pub struct HostSpec {
     pub existing: Option<Text>,
 }
 
+impl HostSpec {
+    /// Where a host answers of which its provider says that it answers at `seen`: what the inventory says counts more.
+    pub fn reached(&self, seen: &Endpoint) -> Endpoint {
+        let Some(at) = &self.at else { return seen.clone() };
+        let host = if at.host.is_empty() { &seen.host } else { &at.host };
+        let host_keys = if at.host_keys.is_empty() { &seen.host_keys } else { &at.host_keys };
+        Endpoint { host: host.clone(), port: at.port, host_keys: host_keys.clone() }
+    }
+}
+
 /// The volume that a host boots from. It comes and goes with the host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RootDisk {
@@ -536,7 +546,8 @@ impl Recorded {
     /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `…/addresses`,
     /// `…/storage` (bytes of volumes), `…/volumes`, `…/snapshots`, `…/backups`, `backend/B` (bytes).
     ///
-    /// Adopted hosts count for the tenant's `hosts` only: nobody sells them by size.
+    /// Adopted hosts count for the tenant's `hosts` only, and adopted volumes for its `storage.TIER`: their providers
+    /// counted them before they were taken over, and count them when they are let go.
     pub fn charges(&self) -> Vec<(Text, u64)> {
         charges(&self.spec, &self.tenant, &self.provider, self.price, self.adopted)
     }
@@ -572,7 +583,10 @@ pub fn charges(
             out.extend(host.root.iter().flat_map(|root| storage(&root.tier, &root.backend, root.size)));
             out.extend(host.public.iter().map(|_| of_provider("addresses", 1)));
         }
-        Spec::Volume(volume) => out.extend(storage(&volume.tier, &volume.backend, volume.size)),
+        Spec::Volume(volume) => {
+            let all = storage(&volume.tier, &volume.backend, volume.size);
+            out.extend(all.into_iter().take(if adopted { 1 } else { usize::MAX }));
+        }
         Spec::Snapshot(_) => out.push(of_provider("snapshots", 1)),
         Spec::Backup(_) => out.push(of_provider("backups", 1)),
         Spec::Network(_) => {}

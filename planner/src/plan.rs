@@ -333,6 +333,13 @@ pub enum Why {
         /// How many networks are called so there; not one.
         found: usize,
     },
+    /// What exists cannot be taken over. Makes `plan` exit with 5.
+    CannotAdopt {
+        /// The provider's id of it.
+        id: Text,
+        /// Why not, for people: `there is no machine with this id at private`.
+        detail: Text,
+    },
     /// The host did not answer, so nothing is known of what is on it.
     Unreachable {
         /// Why.
@@ -386,6 +393,7 @@ impl Why {
                 | Why::NoVolume { .. }
                 | Why::NoSource { .. }
                 | Why::NoRoom { .. }
+                | Why::CannotAdopt { .. }
         )
     }
 }

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 /// | time | every call ends within its own time limit, with [`ProviderError::Indeterminate`] where the request may have been carried out |
 /// | broken | what was accepted and ends badly is `Done` with `Status::Failed`, not an error: there is something to delete |
 /// | adopting | where `capabilities().creates` is false, `list` is empty and `find` is `None`: there is nothing to compare records with |
+/// | taking over | `Create` of a spec with `existing` makes and marks nothing: it answers with what has that id; a volume at a host that is not ours is listed as attached to `host/ID` |
 /// | honest | an error other than `Indeterminate` and `Transient` means that the request was not carried out and never will be |
 #[async_trait]
 pub trait Provider: Send + Sync {

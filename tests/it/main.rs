@@ -1,5 +1,6 @@
 //! Tests of the binary: what a user types, and exactly what comes back.
 
+mod adopt;
 mod arrow;
 mod check;
 mod context;

@@ -167,7 +167,7 @@ impl Lines {
 }
 
 /// `did you mean …?` or what there is, at most ten of it.
-fn hint<'k>(word: &str, known: impl Iterator<Item = &'k Text>) -> String {
+pub(super) fn hint<'k>(word: &str, known: impl Iterator<Item = &'k Text>) -> String {
     let mut known: Vec<&str> = known.map(|text| &**text).collect();
     known.sort_unstable();
     known.dedup();

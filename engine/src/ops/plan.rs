@@ -21,7 +21,7 @@ use super::{Basis, Environment, Observe, OpsError, PlanRequest, SavedPlan};
 use crate::{
     clock,
     observe::{self, Expected},
-    probe, random,
+    probe, random, taken,
 };
 
 /// Version of the envelope around a plan.
@@ -157,6 +157,7 @@ impl Environment {
                 }
             }
         }
+        taken::fill(&mut seen, recorded);
         if how == Some(Observe::Hosts) {
             seen.hosts = probe::hosts(
                 &self.desired,
@@ -248,7 +249,7 @@ fn needed_by(errand: &Errand) -> Address {
 }
 
 /// What is looked for at each provider: what is recorded, and the kinds of copies that errands are about.
-fn expected(
+pub(super) fn expected(
     open: &BTreeMap<Name, Arc<dyn Provider>>,
     recorded: &[Recorded],
     errands: &[Errand],

@@ -189,7 +189,7 @@ fn price(shared: &Shared, wish: &Wish<'_>, spec: &Spec) -> Option<Money> {
 fn made(mut row: Recorded, seen: &Observed) -> Done {
     row.id = Some(seen.id.clone());
     take_endpoint(&mut row, Some(seen));
-    let Status::Failed(why) = &seen.status else { return Ok((endpoint_text(&row), Effect::Put(row))) };
+    let Some(why) = broken(&row, seen) else { return Ok((endpoint_text(&row), Effect::Put(row))) };
     let failure = Failure {
         class: FailureClass::Broken,
         message: format!("it was made, and the provider reports it broken: {why}").into(),
@@ -197,6 +197,14 @@ fn made(mut row: Recorded, seen: &Observed) -> Done {
         hint: Some("the next pool apply replaces it".into()),
     };
     Err(StepError::Failed(Box::new(failure), Box::new(Effect::Put(row))))
+}
+
+/// Why what was made is of no use. What is adopted may be as it is.
+fn broken<'s>(row: &Recorded, seen: &'s Observed) -> Option<&'s pool_inventory::Text> {
+    match &seen.status {
+        Status::Failed(why) if !row.adopted => Some(why),
+        _ => None,
+    }
 }
 
 /// A definitive failure: nothing was made, so nothing is recorded.

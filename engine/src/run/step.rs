@@ -170,7 +170,8 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         Action::PowerOff => power(shared, step, row, |id| Act::Power { id, on: false }).await,
         Action::Restart => power(shared, step, row, |id| Act::Restart { id }).await,
         Action::Restore { from } => restore(shared, step, row, from).await,
-        Action::Delete | Action::Release => delete(shared, step, row).await,
+        Action::Delete => delete(shared, step, row).await,
+        Action::Release => release(shared, step, &row).await,
         Action::Bootstrap { .. } => bootstrap::bootstrap(shared, step, row).await,
         Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
             Err(gone(step).into())
@@ -246,6 +247,13 @@ async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {
     }
 }
 
+/// Lets go of what was adopted: it is no business of ours any more, and nobody is asked for anything.
+async fn release(shared: &Shared, step: &Step, row: &Recorded) -> Done {
+    started(shared, step, 0, None).await?;
+    shared.hosts.forget(row);
+    Ok((None, Effect::Remove(step.address.clone(), step.generation)))
+}
+
 /// How an act that was tried as often as is right ended, other than well.
 pub enum Ended {
     /// The object is not there.
@@ -315,8 +323,8 @@ pub fn owner(shared: &Shared, row: &Recorded) -> Owner {
 
 /// Takes over where an object answers, if that was seen.
 pub fn take_endpoint(row: &mut Recorded, seen: Option<&Observed>) {
-    if let Some(endpoint) = seen.and_then(|seen| seen.endpoint.clone()) {
-        row.endpoint = Some(endpoint);
+    if let Some(endpoint) = seen.and_then(|seen| seen.endpoint.as_ref()) {
+        row.endpoint = Some(row.spec.host().map_or_else(|| endpoint.clone(), |host| host.reached(endpoint)));
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) fn spec(action: &Action) -> Option<&Spec> {
 fn kinds(step: &Step, notes: &mut Notes) {
     let kind = step.address.kind;
     let fits = match &step.action {
-        Action::Adopt { .. } => matches!(kind, Kind::Host | Kind::Network),
+        Action::Adopt { .. } => matches!(kind, Kind::Host | Kind::Volume | Kind::Network),
         Action::Rebuild { .. } | Action::Bootstrap { .. } => kind == Kind::Host,
         Action::PowerOn | Action::PowerOff | Action::Restart => kind == Kind::Host,
         Action::Attach { .. } | Action::Detach { .. } => kind == Kind::Volume,

@@ -134,6 +134,7 @@ fn made(facts: &Facts<'_>, step: &Step, spec: &Spec, notes: &mut Notes) {
     }
     if let Spec::Volume(volume) = spec
         && volume.attached.is_some()
+        && !matches!(step.action, Action::Adopt { .. })
     {
         notes.add(Rule::Order, Some(step.id), Some(&step.address), "volumes are made detached");
     }
@@ -213,6 +214,8 @@ fn emptied(facts: &Facts<'_>, notes: &mut Notes) {
         };
         for removal in held.filter(holds) {
             let lets_go = |step: &&&Step| match address.kind {
+                // What was taken over is let go as it is.
+                Kind::Volume if row.adopted => removes(&step.action),
                 Kind::Volume => matches!(step.action, Action::Detach { .. }),
                 _ => removes(&step.action),
             };

@@ -49,8 +49,10 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                 followed(facts, step, host, notes);
                 alternatives(facts, &offers, step, host, notes);
             }
-            Action::Adopt { spec: Spec::Host(_), .. } if !facts.adopts(&step.provider) => {
-                notes.add(Rule::Place, Some(step.id), Some(&step.address), "its provider adopts no hosts");
+            Action::Adopt { spec: spec @ (Spec::Host(_) | Spec::Volume(_)), .. } if !facts.adopts(&step.provider) => {
+                if let Some(detail) = taken_wrongly(facts, step, spec) {
+                    notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
+                }
             }
             Action::Create { spec: Spec::Volume(volume), record, .. } => {
                 if let Some(detail) = volume_misplaced(facts, step, volume, record) {
@@ -60,6 +62,27 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
             Action::Update { from, to } => gentle(facts, step, from, to, notes),
             _ => {}
         }
+    }
+}
+
+/// Why what exists at a provider that makes things may not be taken over: only what was seen there, and is nobody's.
+fn taken_wrongly(facts: &Facts<'_>, step: &Step, spec: &Spec) -> Option<&'static str> {
+    let existing = match spec {
+        Spec::Host(host) => &host.existing,
+        Spec::Volume(volume) => &volume.existing,
+        _ => &None,
+    };
+    let Some(id) = existing else { return Some("its provider takes over only what has an id") };
+    let can = facts.input.capabilities.get(&step.provider);
+    if !can.is_some_and(|can| can.features.contains(&Feature::Adopting)) {
+        return Some("its provider takes nothing over");
+    }
+    let seen = facts.input.seen.providers.get(&step.provider).into_iter().flatten();
+    let mut seen = seen.filter(|object| object.id == *id && object.spec.kind() == spec.kind());
+    match seen.next() {
+        None => Some("what it takes over is not there"),
+        Some(object) if object.owner.is_some() => Some("what it takes over is managed already"),
+        Some(_) => None,
     }
 }
 

@@ -225,7 +225,7 @@ impl<'a> Planner<'a> {
             price: made.price,
         });
         let zone = made.spec.host().map_or_else(|| "".into(), |host| host.zone.clone());
-        let endpoint = made.spec.host().and_then(|host| host.at.clone());
+        let endpoint = self.endpoint_of(&made);
         let action = match made.group {
             Some(group) => Action::Create { spec: made.spec, record, group: Some(group) },
             None => Action::Adopt { spec: made.spec, record },

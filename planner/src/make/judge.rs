@@ -14,7 +14,7 @@ use super::{
     asks::machine,
     family::rank,
     ladder::{Delta, compare},
-    record::{Belongs, belongs, field, seen_endpoint},
+    record::{Belongs, belongs, field, seen_endpoint_of},
     standing::{Kept, named_spec, place_of},
 };
 use crate::{
@@ -110,6 +110,9 @@ impl<'a> Planner<'a> {
         if self.input.scope.replace.contains(&address) {
             state.fate = Fate::Replace(Reason::Requested);
             return Ok(state);
+        }
+        if let Some(named) = named.filter(|named| named.id.is_some()) {
+            return Ok(self.judge_taken(id, row, decl, named, state));
         }
         let seen = self.world.rows[row].sight.there();
         if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
@@ -233,10 +236,11 @@ impl<'a> Planner<'a> {
     }
 
     /// What only the record holds: whose it is, protection, what it needs, where it answers.
-    fn judge_record(&self, id: HostId, row: usize, decl: &PoolSpec, state: &mut HostState, edit: EditedRow) {
+    pub(crate) fn judge_record(&self, id: HostId, row: usize, decl: &PoolSpec, state: &mut HostState, edit: EditedRow) {
         let world = &self.world.rows[row];
         let Some(pool) = &self.pools[id.0].name else { return };
-        let endpoint = seen_endpoint(world);
+        let to_be = edit.spec.as_ref().map_or(&world.now.spec, |(spec, _)| spec);
+        let endpoint = seen_endpoint_of(world, to_be.host());
         let needs = || decl.network.iter().map(|network| Address::network(network)).collect::<Vec<_>>();
         let now = &*world.now;
         let same_needs = match (&decl.network, now.needs.as_slice()) {
@@ -288,9 +292,9 @@ impl<'a> Planner<'a> {
 
 /// Changes of a row that are collected before one step makes them.
 #[derive(Default)]
-struct EditedRow {
-    spec: Option<(Spec, Reason)>,
-    price: Option<pool_inventory::Money>,
+pub(crate) struct EditedRow {
+    pub spec: Option<(Spec, Reason)>,
+    pub price: Option<pool_inventory::Money>,
 }
 
 impl EditedRow {

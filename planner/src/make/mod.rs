@@ -27,6 +27,7 @@ use pool_inventory::{
     object::{Endpoint, Recorded, Spec},
 };
 
+mod adopt;
 pub(crate) mod asks;
 mod boot;
 mod copies;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use pool_inventory::{
     Address, Name,
-    object::{Endpoint, FieldChange, Recorded, Spec},
+    object::{Endpoint, FieldChange, HostSpec, Recorded, Spec},
 };
 
 use super::{
@@ -54,10 +54,16 @@ pub(crate) fn belongs(row: &mut Recorded, wanted: Belongs<'_>) -> Vec<FieldChang
 
 /// The endpoint as it was seen. Keys that are recorded stay: only a new machine may have new ones.
 pub(crate) fn seen_endpoint(row: &Row<'_>) -> Option<Endpoint> {
+    seen_endpoint_of(row, row.now.spec.host())
+}
+
+/// The same, for a host that will be `host`.
+pub(crate) fn seen_endpoint_of(row: &Row<'_>, host: Option<&HostSpec>) -> Option<Endpoint> {
     let seen = row.sight.there()?.endpoint.as_ref()?;
-    let mut out = seen.clone();
+    let mut out = host.map_or_else(|| seen.clone(), |host| host.reached(seen));
+    let pinned = host.and_then(|host| host.at.as_ref()).is_some_and(|at| !at.host_keys.is_empty());
     if let Some(known) = &row.now.endpoint {
-        if !known.host_keys.is_empty() {
+        if !known.host_keys.is_empty() && !pinned {
             out.host_keys.clone_from(&known.host_keys);
         }
         if *known == out {

@@ -102,6 +102,9 @@ impl Planner<'_> {
             self.drafts.needs(forget, first);
             return None;
         }
+        if world.now.adopted {
+            return self.release_volume(row, with_host);
+        }
         let leftovers = self.leftovers(Some(row));
         let staying = self.stays(row);
         let mut last = None;
@@ -123,7 +126,7 @@ impl Planner<'_> {
         if attached { last } else { None }
     }
 
-    fn follows_host(&self, volume: &Address) -> Reason {
+    pub(crate) fn follows_host(&self, volume: &Address) -> Reason {
         match volume.host_of_volume() {
             Some(address) => Reason::FollowsFrom { address },
             None => self.leaving(),

@@ -38,6 +38,7 @@ impl<'a> Planner<'a> {
     /// Finds a place for a host and takes it; if there is none, says so.
     pub(crate) fn place(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
         match self.pools[id.0].hosts[id.1].named {
+            Some(named) if named.id.is_some() => Ok(self.take_over(id, named, own)),
             Some(_) => Ok(self.adopt(id, own)),
             None => self.seat(id, own),
         }
@@ -94,10 +95,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Volumes of a host that need space, and where those are that have it.
-    fn wanted_space(&self, (pool, host): HostId, decl: &'a PoolSpec) -> (Vec<Fresh<'a>>, Option<Pin>) {
+    pub(crate) fn wanted_space(&self, (pool, host): HostId, decl: &'a PoolSpec) -> (Vec<Fresh<'a>>, Option<Pin>) {
         let mut fresh = Vec::new();
         let mut pin = None;
-        for (name, volume) in &decl.volumes {
+        let named = self.pools[pool].hosts[host].named;
+        let made = |name: &&'a Name| !named.is_some_and(|named| named.volumes.contains_key(*name));
+        for (name, volume) in decl.volumes.iter().filter(|(name, _)| made(name)) {
             let address = Address::volume(&self.pools[pool].hosts[host].address.name, name);
             let row = self.world.of(&address).next_back().map(|row| &self.world.rows[row]);
             match row.filter(|row| !row.gone() && !row.unfinished()) {

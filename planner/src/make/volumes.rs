@@ -60,6 +60,9 @@ impl<'a> Planner<'a> {
     fn volume(&mut self, wish: Wish<'a>) -> Result<(), PlanError> {
         let host = self.pools[wish.id.0].hosts[wish.id.1].address.clone();
         let present = self.states[wish.id.0][wish.id.1].present;
+        if self.take_over_volume(&wish)? {
+            return Ok(());
+        }
         let Some(row) = self.world.of(&wish.address).next_back() else {
             if !present {
                 self.decline(&wish.address, Why::NeedsDeclined { address: host });
@@ -175,7 +178,7 @@ impl<'a> Planner<'a> {
             zone: volume.zone.clone(),
             size: wish.decl.size,
             provisioning: tier.provisioning,
-            tags: wish.pool.labels.clone(),
+            tags: self.volume_tags(wish, row, volume),
             attached: volume.attached.clone(),
             on_remove: wish.decl.on_remove,
             from: volume.from.clone(),
@@ -371,7 +374,9 @@ impl<'a> Planner<'a> {
 /// The spec of a volume with the attachment of `like`.
 fn detached(spec: &Spec, like: &VolumeSpec) -> VolumeSpec {
     match spec {
-        Spec::Volume(volume) => VolumeSpec { attached: like.attached.clone(), ..volume.clone() },
+        Spec::Volume(volume) => {
+            VolumeSpec { attached: like.attached.clone(), existing: like.existing.clone(), ..volume.clone() }
+        }
         _ => like.clone(),
     }
 }

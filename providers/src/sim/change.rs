@@ -31,10 +31,10 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     let volume = [("tags.*", in_place), ("size", in_place), ("attached", in_place), ("on_remove", in_place)];
     let network = ["tags.*", "router", "dhcp", "dns", "ingress.*", "egress.*"].map(|field| (field, in_place));
     use Feature::{
-        Backups, EnforcedSize, Mounts, Networks, Owners, Packages, Power, Routers, Rules, Services, Snapshots, Sysctl,
-        Users,
+        Adopting, Backups, EnforcedSize, Mounts, Networks, Owners, Packages, Power, Routers, Rules, Services,
+        Snapshots, Sysctl, Users,
     };
-    let hosts = [Packages, Users, Services, Sysctl, Owners, Power];
+    let hosts = [Packages, Users, Services, Sysctl, Owners, Power, Adopting];
     let others = [EnforcedSize, Mounts, Networks, Rules, Routers, Snapshots, Backups];
     Capabilities {
         changes: [(Kind::Host, table(&host)), (Kind::Volume, table(&volume)), (Kind::Network, table(&network))].into(),
@@ -49,7 +49,36 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     }
 }
 
+/// What is asked of something that was taken over, without what is recorded of it alone: this cloud knows of no taking
+/// over.
+fn as_told(to: &Spec, from: &Spec) -> Spec {
+    match (to, from) {
+        (Spec::Host(to), Spec::Host(from)) if to.existing.is_some() => Spec::Host(HostSpec {
+            existing: from.existing.clone(),
+            network: from.network.clone(),
+            user: from.user.clone(),
+            authorized_keys: from.authorized_keys.clone(),
+            at: from.at.clone(),
+            console_keys: from.console_keys,
+            ..to.clone()
+        }),
+        (Spec::Volume(to), Spec::Volume(from)) if to.existing.is_some() => {
+            Spec::Volume(VolumeSpec { existing: from.existing.clone(), tier: from.tier.clone(), ..to.clone() })
+        }
+        _ => to.clone(),
+    }
+}
+
 impl Cloud<'_> {
+    /// What exists and is nobody's, as it is; nothing is changed.
+    pub fn take_over(&self, id: &Text, kind: Kind) -> Result<Progress, ProviderError> {
+        let object = self.get(id, kind)?;
+        match object.owner {
+            Some(_) => Err(ProviderError::AlreadyExists(id.clone())),
+            None => Ok(self.progress(&object)),
+        }
+    }
+
     /// The living object with an id, if it is of a kind.
     fn get(&self, id: &Text, kind: Kind) -> Result<Object, ProviderError> {
         let found = self.world.living(id).filter(|o| o.key.kind == kind);
@@ -88,6 +117,7 @@ impl Cloud<'_> {
     ) -> Result<Progress, ProviderError> {
         let mut object = self.get(id, to.kind())?;
         let from = self.world.observe(&object).spec;
+        let to = &as_told(to, &from);
         self.allow(&from, to, Change::InPlace)?;
         if from == *to {
             return Ok(self.progress(&object));

@@ -20,6 +20,14 @@ pub(super) fn invalid(field: &str, detail: impl Into<Text>) -> ProviderError {
 
 impl Cloud<'_> {
     pub fn create(&mut self, request: &Request, spec: &Spec, fate: Fate) -> Result<Progress, ProviderError> {
+        let existing = match spec {
+            Spec::Host(host) => host.existing.as_ref(),
+            Spec::Volume(volume) => volume.existing.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = existing {
+            return self.take_over(id, spec.kind());
+        }
         let spec = detached(spec.clone());
         if let Some(answer) = self.made_before(request, &spec) {
             self.call.repeated += u64::from(answer.is_ok());

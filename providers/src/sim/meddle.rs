@@ -1,11 +1,11 @@
 //! What others do in the account of a simulated cloud.
 
-use pool_inventory::{Text, object::Spec};
+use pool_inventory::{Address, Text, object::Spec};
 
 use super::{
     cloud::Cloud,
     create::detached,
-    object::{Key, Object},
+    object::{Attached, Key, Object},
     world::Effect,
 };
 use crate::ProviderError;
@@ -33,6 +33,13 @@ pub enum Meddling {
         id: Text,
         /// What is in it now.
         content: Text,
+    },
+    /// A volume is attached to a host, and mounted by nobody.
+    Attach {
+        /// Its id.
+        id: Text,
+        /// The host's id.
+        host: Text,
     },
     /// A host is turned off.
     Stop {
@@ -62,6 +69,12 @@ impl Cloud<'_> {
                 self.alter(id, |object| object.spec = spec)
             }
             Meddling::Write { id, content } => self.alter(id, |object| object.content = Some(content.clone())),
+            Meddling::Attach { id, host } => {
+                let to = self.existing(host)?.key;
+                // A host that is nobody's is known by its id.
+                let attached = Attached { host: to, address: Address::host(host), mount: None };
+                self.alter(id, |object| object.attached = Some(attached))
+            }
             Meddling::Stop { id } => self.alter(id, |object| object.off = true),
             Meddling::Break { id, words } => self.alter(id, |object| object.failed = Some(words.clone())),
             Meddling::Delete { id } => {

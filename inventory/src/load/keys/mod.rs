@@ -226,7 +226,7 @@ static HOST: Section = section(
     "A host that exists.",
     &[
         optional("address", Text, "IP address or DNS name; required unless `id` is given."),
-        optional("id", Text, "The provider's id of a machine that is taken over; openstack only."),
+        optional("id", Text, "The provider's id of a machine that is taken over; openstack and sim only."),
         optional(
             "volumes",
             Map(KeyShape::Name, &Text),

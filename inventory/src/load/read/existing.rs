@@ -49,7 +49,7 @@ impl Sort {
         match self {
             Self::Made => kind != "ssh",
             Self::Named => kind == "ssh",
-            Self::Taken => kind == "openstack",
+            Self::Taken => matches!(kind, "openstack" | "sim"),
         }
     }
 }

@@ -141,7 +141,8 @@ impl Provider for Ours {
 
     async fn list(&self, kind: Kind, from: Option<Text>) -> Result<Page, ProviderError> {
         let mut page = self.0.list(kind, from).await?;
-        page.objects.retain(|object| object.name.starts_with("conformance-"));
+        let ours = |name: &str| name.starts_with("conformance-") && name != "conformance-default-front";
+        page.objects.retain(|object| ours(&object.name));
         Ok(page)
     }
 

@@ -25,7 +25,6 @@ pub(in super::super) struct Standing {
 /// A creation that was asked for.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub request: Request,
     pub spec: NetworkSpec,
     /// How far it is; held while one attempt is under way.
     pub progress: tokio::sync::Mutex<Far>,
@@ -65,7 +64,7 @@ impl Memory {
     pub(super) fn begin(&self, request: &Request, spec: &NetworkSpec) -> Arc<Begun> {
         let new = || {
             let progress = tokio::sync::Mutex::new(Far::New);
-            Arc::new(Begun { request: request.clone(), spec: spec.clone(), progress })
+            Arc::new(Begun { spec: spec.clone(), progress })
         };
         self.lock().begun.entry(request.owner.token.clone()).or_insert_with(new).clone()
     }

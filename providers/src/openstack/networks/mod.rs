@@ -178,16 +178,11 @@ impl Cloud {
         self.learn(&lists);
         let of_token = |observed: &Observed| observed.owner.as_ref().is_some_and(|owner| owner.token == *token);
         let Some(found) = lists.observed(&self.used()).into_iter().find(of_token) else { return Ok(None) };
-        // This process was asked for all of it, and knows what is missing.
+        // A request of this process may still be on its way: what is missing is made when it is asked for again.
         let Some(begun) = self.networks.begun(token) else { return Ok(Some(found)) };
         let far = *begun.progress.lock().await;
-        if far != Far::Sent {
-            return Ok(Some(found));
-        }
-        match Box::pin(self.create_network(&begun.request, &begun.spec)).await? {
-            Progress::Done(whole) => Ok(Some(*whole)),
-            Progress::Gone | Progress::Pending(_) => Ok(Some(found)),
-        }
+        let whole = far != Far::Sent || found.spec.changes(&Spec::Network(begun.spec.clone())).is_empty();
+        Ok(Some(found).filter(|_| whole))
     }
 
     /// Names and ids of the networks that are used as they are.

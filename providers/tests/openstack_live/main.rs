@@ -8,10 +8,12 @@
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![expect(clippy::print_stdout, reason = "calls are counted to be read")]
 
 mod account;
 mod bench;
 mod conformance;
 mod cost;
+mod hosts;
 mod networks;
 mod volumes;

@@ -119,7 +119,9 @@ impl Cloud {
     /// The new size is kept; where Nova refuses that for good, the old one.
     async fn confirm(&self, server: &Server) -> Result<(), ProviderError> {
         match self.action(&server.id, json!({"confirmResize": null})).await {
-            Err(error @ (ProviderError::Invalid { .. } | ProviderError::Other(_))) => {
+            // It is being confirmed already.
+            Err(ProviderError::Invalid { .. }) => Ok(()),
+            Err(error @ ProviderError::Other(_)) => {
                 self.unless_done(self.action(&server.id, json!({"revertResize": null})).await)?;
                 Err(error)
             }

@@ -97,8 +97,10 @@ fn present(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
         (_, Some(_)) => notes.add(Rule::Order, Some(step.id), Some(&step.address), "it does not wait for its creation"),
     }
     let (Action::Update { from, .. } | Action::Rebuild { from, .. }) = &step.action else { return };
-    let edited = facts.on(&step.address, step.generation).iter().find_map(|other| match &other.action {
+    let before = facts.on(&step.address, step.generation).iter().rev().filter(|other| other.id < step.id);
+    let edited = before.into_iter().find_map(|other| match &other.action {
         Action::Record { to } => Some(&to.spec),
+        Action::Detach { to } => Some(to),
         _ => None,
     });
     let recorded = edited.or_else(|| facts.rows.get(&key).map(|row| &row.spec));

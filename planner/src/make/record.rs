@@ -138,6 +138,7 @@ impl Planner<'_> {
         let record = first.map(|id| &self.drafts.0[id.0 as usize].action);
         match record {
             Some(Action::Record { to }) => to.spec.clone(),
+            Some(Action::Detach { to }) => to.clone(),
             _ => self.world.rows[row].now.spec.clone(),
         }
     }

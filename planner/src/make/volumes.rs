@@ -298,6 +298,10 @@ impl<'a> Planner<'a> {
         }
         let leftovers = self.leftovers(Some(row));
         let mut last = self.first(row, todo.edit);
+        // What a host held that is replaced is changed while nobody holds it.
+        if self.states[wish.id.0][wish.id.1].remade {
+            last = self.let_go(wish, row, todo.detach.take(), last);
+        }
         if let Some((to, reason)) = todo.update {
             let from = self.edited(row, last);
             let to = attached_as(to, &from);
@@ -315,13 +319,7 @@ impl<'a> Planner<'a> {
             }
             last = Some(step);
         }
-        if let Some(reason) = todo.detach {
-            let detach = self.detach(row, reason, last);
-            if let Some(down) = self.states[wish.id.0][wish.id.1].down {
-                self.drafts.needs(down, [detach]);
-            }
-            last = Some(detach);
-        }
+        last = self.let_go(wish, row, todo.detach, last);
         if let Some(reason) = todo.attach {
             let spec = match last.map(|id| &self.drafts.0[id.0 as usize].action) {
                 Some(Action::Record { to }) => to.spec.clone(),
@@ -331,6 +329,16 @@ impl<'a> Planner<'a> {
             let generation = self.world.rows[row].now.generation;
             self.attach(wish, generation, spec, reason, last.into_iter().chain(leftovers).collect());
         }
+    }
+
+    /// Detaches a volume from the host that has it, which may go only then.
+    fn let_go(&mut self, wish: &Wish<'a>, row: usize, why: Option<Reason>, last: Option<DraftId>) -> Option<DraftId> {
+        let Some(reason) = why else { return last };
+        let detach = self.detach(row, reason, last);
+        if let Some(down) = self.states[wish.id.0][wish.id.1].down {
+            self.drafts.needs(down, [detach]);
+        }
+        Some(detach)
     }
 
     fn step(&mut self, row: usize, action: Action, reason: Reason, needs: Vec<DraftId>) -> DraftId {

@@ -142,7 +142,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         }
         _ => {}
     }
-    let row = row.ok_or_else(|| gone(step))?;
+    let mut row = row.ok_or_else(|| gone(step))?;
     match &step.action {
         Action::Update { to, .. } => {
             // A volume that stays attached keeps its host.
@@ -163,7 +163,16 @@ async fn act(shared: &Shared, step: &Step) -> Done {
                 .and_then(|volume| volume.attached.as_ref())
                 .and_then(|at| shared.records.newest(&at.host));
             unmount::unmount(shared, step, &row, host.as_ref()).await?;
-            update(shared, step, row, to, host.and_then(|host| host.id)).await
+            let goes = host.as_ref().is_some_and(|host| unmount::goes(shared, step, host));
+            let done = update(shared, step, row.clone(), to, host.and_then(|host| host.id)).await;
+            match done {
+                // A machine that is broken lets nothing go; when it is deleted, which is next, its volumes are free.
+                Err(StepError::Failed(failure, _)) if goes && failure.class == FailureClass::Refused => {
+                    row.spec = to.clone();
+                    Ok((Some("free once its host is deleted".into()), Effect::Put(row)))
+                }
+                done => done,
+            }
         }
         Action::Rebuild { to, .. } => rebuild(shared, step, row, to).await,
         Action::PowerOn => power(shared, step, row, |id| Act::Power { id, on: true }).await,

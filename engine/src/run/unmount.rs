@@ -42,7 +42,7 @@ pub async fn unmount(
 }
 
 /// Whether the plan deletes the host once the volume is off it.
-fn goes(shared: &Shared, step: &Step, host: &Recorded) -> bool {
+pub fn goes(shared: &Shared, step: &Step, host: &Recorded) -> bool {
     let later = shared.plan.steps.get(step.id.0 as usize..).unwrap_or_default().iter();
     let mut own = later.filter(|other| other.address == host.address && other.generation == host.generation);
     own.any(|other| matches!(other.action, Action::Delete))

@@ -304,13 +304,21 @@ impl<'a> Planner<'a> {
         }
         if let Some((to, reason)) = todo.update {
             let from = self.edited(row, last);
-            let to = attached_as(to, &from);
+            let mut to = attached_as(to, &from);
             let size = |spec: &Spec| spec.volume().map(|volume| volume.size);
             let grows = wish.decl.mount.is_some() && size(&to) != size(&from);
             needs.extend(last.into_iter().chain(leftovers.iter().copied()));
             // A cloud that moves a host to another machine while a volume of it moves to another backend breaks both.
             let host = &self.states[wish.id.0][wish.id.1];
-            needs.extend(host.up.iter().filter(|_| !host.remade));
+            if host.remade {
+                // The old host is gone by then, and holds it no more whatever is recorded.
+                needs.extend(host.down);
+                if let Spec::Volume(volume) = &mut to {
+                    volume.attached = None;
+                }
+            } else {
+                needs.extend(&host.up);
+            }
             let step = self.step(row, Action::Update { from, to }, reason, needs);
             self.ledger.free(step, &less, &Charges::new());
             if grows && self.only_attaches(&self.world.rows[row].now.provider) {

@@ -113,6 +113,8 @@ fn idle_code(saved: &SavedPlan, destroy: bool) -> ExitCode {
     let held = |declined: &Declined| matches!(declined.why, Why::Protected { .. } | Why::HasSnapshots { .. });
     match () {
         () if destroy && saved.plan.declined.iter().any(held) => ExitCode::Refused,
+        // What was not looked at may need anything.
+        () if !saved.basis.unseen.is_empty() => ExitCode::Failed,
         () if !saved.basis.unreachable.is_empty() => ExitCode::Unreachable,
         () => ExitCode::Done,
     }

@@ -47,6 +47,12 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// What Keystone says of what it does not find: an application credential that was deleted is a 404.
+fn words(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    answer.pointer("/error/message")?.as_str().map(str::to_owned)
+}
+
 #[derive(Deserialize)]
 struct Answer {
     token: Body,
@@ -109,7 +115,10 @@ impl Identity {
             other => other,
         })?;
         if matches!(status.as_u16(), 300..=399 | 404 | 405) {
-            return Err(refused(format!("{tokens} is no Keystone ({status}); is the auth_url of {source} right?")));
+            return Err(refused(match words(&body) {
+                Some(words) => format!("{tokens} refused {source}: {words}"),
+                None => format!("{tokens} is no Keystone ({status}); is the auth_url of {source} right?"),
+            }));
         }
         if !status.is_success() {
             return Err(match error::of_answer(ASKED, status, &headers, &body) {

@@ -63,6 +63,7 @@ impl Cloud {
         let before = match &*far {
             Far::New => Before::default(),
             Far::Sent(at) => self.look(&request.owner, *at).await?,
+            Far::Left => Before { server: None, port: self.port_of(&request.owner).await?.map(|port| port.id) },
             Far::Made(id) => Before { server: self.server(id).await?.map(|server| server.id), port: None },
         };
         if let Some(id) = before.server {
@@ -82,10 +83,9 @@ impl Cloud {
                 Err(error)
             }
             Err(error) => {
-                // What cannot be deleted now is seen by the next list.
-                if self.drop_addresses(&[marks::description(&request.owner)]).await.is_ok() {
-                    *far = Far::New;
-                }
+                // What cannot be deleted now is used by the next attempt, or seen by the next list.
+                let dropped = self.drop_addresses(&[marks::description(&request.owner)]).await;
+                *far = if dropped.is_ok() { Far::New } else { Far::Left };
                 Err(error)
             }
         }

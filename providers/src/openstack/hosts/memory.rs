@@ -19,6 +19,8 @@ pub(super) enum Far {
     New,
     /// Something was sent then, and may be there, or still be on its way.
     Sent(Instant),
+    /// What was sent failed for good, and some of it may be left.
+    Left,
     /// Nova has accepted this server.
     Made(Text),
 }

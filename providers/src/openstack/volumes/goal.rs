@@ -67,7 +67,7 @@ impl Goal {
         if volume.status.starts_with("error") {
             return Next::Broken;
         }
-        if !observe::at_rest(volume) {
+        if !observe::at_rest(volume) || self.changes_hands(volume) {
             return Next::Wait;
         }
         let labelled = observe::relabelled(&volume.metadata, &self.labels);
@@ -91,6 +91,13 @@ impl Goal {
             Some(server) if volume.attachments.is_empty() => self.ask(Ask::Attach(server.clone())),
             _ => Next::Done,
         }
+    }
+
+    /// A volume that is retyped while a server has it moves to another record of Cinder, and so do its attachments, a moment
+    /// later.
+    fn changes_hands(&self, volume: &Volume) -> bool {
+        let retyped = self.asked.iter().any(|ask| matches!(ask, Ask::Retype(_)));
+        retyped && &*volume.status == "in-use" && volume.attachments.is_empty()
     }
 
     fn ask(&self, ask: Ask) -> Next {
@@ -162,6 +169,21 @@ mod tests {
         assert_eq!(done, [Detach("old".into()), Extend(3), Retype("bronze".into()), Attach("new".into())]);
         assert_eq!(volume.metadata["owner"], "bob".into());
         assert_eq!(volume.metadata["pool_token"], "t".into());
+    }
+
+    #[test]
+    fn a_volume_that_is_retyped_in_use_is_not_attached_again_while_its_attachment_follows() {
+        let (mut volume, mut goal) = (volume(), goal());
+        volume.metadata.insert("owner".into(), "bob".into());
+        for ask in [Extend(goal.size), Retype(goal.kind.clone())] {
+            carry_out(&mut volume, &ask);
+            goal.asked.push(ask);
+        }
+        volume.status = "in-use".into();
+        volume.attachments.clear();
+        assert_eq!(goal.next(&volume), Next::Wait);
+        volume.status = "available".into();
+        assert!(matches!(goal.next(&volume), Next::Ask(Attach(_))), "it was not attached");
     }
 
     #[test]

@@ -53,7 +53,7 @@ class World:
                 print(f"    left for a look: {self.dir}", flush=True)
                 if not KEEP:
                     with contextlib.suppress(Exception):
-                        self.pool("destroy", "--yes", "--override", "max_destroyed", "--reason", "end", code=None)
+                        self.pool("destroy", "--yes", code=None)
             else:
                 shutil.rmtree(self.dir)
 
@@ -165,14 +165,16 @@ class World:
         return found[0]
 
     def volume(self, name):
-        """The volume `HOST.NAME`; there must be one."""
-        found = [v for v in self.sdk.block_storage.volumes(details=True) if v.metadata.get("pool_address") == f"volume/{name}" and v.name.startswith(self.prefix)]
+        """The volume `HOST.NAME`; there must be one. What a migration leaves behind is being deleted."""
+        found = [v for v in self.sdk.block_storage.volumes(details=True)
+                 if v.metadata.get("pool_address") == f"volume/{name}" and v.name.startswith(self.prefix) and v.status != "deleting"]
         assert len(found) == 1, f"{len(found)} volumes stand for {name}"
         return found[0]
 
     def on(self, host, command):
         """What a command says on a host, over SSH as `pool` does it."""
-        return self.pool("exec", f"host/{host}", "--", command)
+        lines = self.pool("exec", f"host/{host}", "--", command).splitlines()
+        return "".join(line.split(" | ", 1)[1] + "\n" for line in lines if line.startswith(f"{host} ") and " | " in line)
 
     def destroy(self):
         self.pool("destroy", "--yes")

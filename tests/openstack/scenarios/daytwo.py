@@ -14,8 +14,9 @@ def checked():
         with bed.quota("compute", instances=used + 1):
             said = world.pool("check", code=5)
             assert "hosts" in said, said
-        world.declare({"web": world.hosts(1, image="gone", place={"on": ["private/*/nowhere"]})},
-                      images={"gone": {"private": "no-such-image"}}, tiers={"high": {"backends": ["private/no-such-type"]}})
+        data = {"data": {"size": "1GiB", "tier": "high", "on_remove": "delete"}}
+        world.declare({"web": world.hosts(1, image="gone", volumes=data), "app": world.hosts(1, place={"on": ["private/*/nowhere"]})},
+                      images={"base": {"private": "tiny"}, "gone": {"private": "no-such-image"}}, tiers={"high": {"backends": ["private/no-such-type"]}})
         said = world.pool("check", code=5)
         for word in ("no-such-image", "nowhere", "no-such-type"):
             assert word in said, f"{word}: {said}"
@@ -50,3 +51,5 @@ def least_rights():
             world.destroy()
         finally:
             sdk.identity.delete_application_credential(user, credential.id)
+        assert "Could not find Application Credential" in world.pool("plan", code=3)
+        world.clouds(bed.CLOUDS.read_text())

@@ -6,23 +6,21 @@ from world import World
 def full_zone():
     """A zone that is full: the approved alternative is taken, and nothing is left of the attempts."""
     with World("full") as world:
-        # az-small has room for one host of this size.
-        world.declare({"big": world.hosts(3, size={"vcpus": 4, "memory": "8GiB", "disk": "10GiB"},
-                                          place={"on": ["private/*/az-small", "private/*/az2"]})})
+        world.declare({"big": world.hosts(4, **_big(["private/*/az-small", "private/*/az2"]))})
         said = world.apply()
-        zones = sorted(world.server(f"big-{ordinal}").availability_zone for ordinal in range(3))
-        assert zones == ["az-small", "az2", "az2"], f"{zones}\n{said}"
-        world.expect(servers=3, ports=3, networks=1, subnets=1, security_groups=1)
+        zones = sorted(world.server(f"big-{ordinal}").availability_zone for ordinal in range(4))
+        assert zones == ["az-small", "az-small", "az-small", "az2"], f"{zones}\n{said}"
+        world.expect(servers=4, ports=4, networks=1, subnets=1, security_groups=1)
         world.nothing_to_do()
 
 
 def no_zone_left():
     """A zone that is full and no alternative: the words of the scheduler, the rest is made, nothing is left behind."""
     with World("none") as world:
-        world.declare({"big": world.hosts(3, size={"vcpus": 4, "memory": "8GiB", "disk": "10GiB"}, place={"on": ["private/*/az-small"]})})
+        world.declare({"big": world.hosts(4, **_big(["private/*/az-small"]))})
         said = world.pool("apply", "--yes", code=8)
         assert "No valid host" in said, said
-        world.expect(servers=1, ports=1, networks=1, subnets=1, security_groups=1)
+        world.expect(servers=3, ports=3, networks=1, subnets=1, security_groups=1)
 
 
 def quota_at_plan():
@@ -50,6 +48,11 @@ def quota_at_run_time():
         world.apply()
         world.expect(servers=4, ports=4, networks=1, subnets=1, security_groups=1)
         world.nothing_to_do()
+
+
+def _big(places):
+    """Hosts of which az-small has room for three."""
+    return {"size": {"vcpus": 2, "memory": "4GiB", "disk": "10GiB"}, "place": {"on": places, "offerings": ["m1.medium"]}}
 
 
 def _used(world):

@@ -21,8 +21,9 @@ T=25 stop $(for n in rabbit memcached mysql; do [ -e $RUN/$n.pid ] && echo $n; d
 [ -e $RUN/epmd.pid ] && stop epmd
 rm -f $RUN/order
 # machines that stood behind servers: their processes, their loop devices, their roots in memory
-for m in "$OSLAB"/machines/*/; do
+MACHINES=/run/machines${OSLAB//\//-}
+for m in "$MACHINES"/*/; do
   [ -d "$m" ] && echo "{\"uuid\": \"$(basename "$m")\", \"name\": \"\", \"ips\": [], \"user_data\": \"\"}" | "$HERE/hooks/instance" destroy
 done
-mountpoint -q "$OSLAB/machines" && umount "$OSLAB/machines"
+mountpoint -q "$MACHINES" && umount "$MACHINES"
 echo stopped

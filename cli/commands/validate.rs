@@ -1,10 +1,7 @@
 //! `pool validate`
 
 use pool_engine::ops;
-use pool_inventory::{
-    Loaded,
-    desired::{Desired, Hosts},
-};
+use pool_inventory::{Loaded, desired::Desired};
 use serde_json::json;
 
 use crate::{
@@ -35,9 +32,5 @@ pub fn run(cx: &Context) -> Outcome {
 
 /// Hosts that are declared.
 pub fn hosts(desired: &Desired) -> usize {
-    let hosts = |hosts: &Hosts| match hosts {
-        Hosts::Count(number) => *number as usize,
-        Hosts::Named(named) => named.len(),
-    };
-    desired.pools.values().map(|pool| hosts(&pool.hosts)).sum()
+    desired.pools.values().map(|pool| pool.hosts.most()).sum()
 }

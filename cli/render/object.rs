@@ -102,10 +102,12 @@ pub fn pool(name: &Name, spec: Option<&PoolSpec>, records: &[&Recorded]) -> Stri
 fn declared(spec: &PoolSpec) -> String {
     let mut rows = Rows(Vec::new());
     rows.add("tenant", spec.tenant.to_string());
+    rows.some("class", spec.class.as_ref());
     rows.add(
         "hosts",
         match &spec.hosts {
             Hosts::Count(number) => number.to_string(),
+            Hosts::Range { min, max } => format!("{min} to {max}, as many as there is room for"),
             Hosts::Named(named) => named.keys().map(Name::to_string).collect::<Vec<_>>().join(", "),
         },
     );

@@ -37,6 +37,9 @@ pub struct Desired {
     pub providers: BTreeMap<Name, ProviderSpec>,
     /// Tenants; `default` is always there.
     pub tenants: BTreeMap<Name, TenantSpec>,
+    /// Service classes that pools may be of.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<Name, ClassSpec>,
     /// Image name → provider → what the provider calls it.
     pub images: BTreeMap<Name, BTreeMap<Name, Text>>,
     /// Networks, each made on every provider of its `on`.
@@ -191,6 +194,13 @@ pub struct QuotaSpec {
     pub cost: Option<Money>,
 }
 
+impl Desired {
+    /// The priority of a pool: that of its class, 0 without one.
+    pub fn priority(&self, pool: &PoolSpec) -> u32 {
+        pool.class.as_ref().and_then(|class| self.classes.get(class)).map_or(0, |class| class.priority)
+    }
+}
+
 impl QuotaSpec {
     /// The limits, by what accounts are called: `hosts`, `vcpus`, `memory`, `storage.TIER`, and `cost` in millionths
     /// per hour, rounded down.
@@ -205,6 +215,25 @@ impl QuotaSpec {
         let fixed = fixed.into_iter().filter_map(|(name, limit)| Some((Text::from(name), limit?)));
         fixed.chain(self.storage.iter().map(|(tier, size)| (format!("storage.{tier}").into(), size.0))).collect()
     }
+}
+
+/// A service class: which pools come first when quota, stock or money are not enough for all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassSpec {
+    /// Pools of a higher priority are served first; a pool without a class has priority 0.
+    pub priority: u32,
+    /// Share of the time that its hosts are promised to work; for people, it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sla: Option<Percent>,
+    /// How important it is, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance: Option<Text>,
+    /// What its pools do, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<Text>,
+    /// What it holds, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Text>,
 }
 
 /// A backend of our own: a folder on this computer.
@@ -254,6 +283,9 @@ pub enum Provisioning {
 pub struct PoolSpec {
     /// Whose it is.
     pub tenant: Name,
+    /// Name in [`Desired::classes`]; none: priority 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Name>,
     /// How many, or which.
     pub hosts: Hosts,
     /// What each host must have at least; none for hosts that exist.
@@ -290,8 +322,34 @@ pub struct PoolSpec {
 pub enum Hosts {
     /// So many, called `<pool>-<ordinal>`.
     Count(u32),
+    /// As many as there is room for, called likewise.
+    Range {
+        /// No host goes to make room for others when this many are left; fewer make a plan incomplete.
+        min: u32,
+        /// How many are wanted; more than `min`.
+        max: u32,
+    },
     /// These, which exist.
     Named(BTreeMap<Name, NamedHost>),
+}
+
+impl Hosts {
+    /// The fewest and the most hosts that have numbers; none: they have names of their own.
+    pub fn numbered(&self) -> Option<(u32, u32)> {
+        match self {
+            Hosts::Count(count) => Some((*count, *count)),
+            Hosts::Range { min, max } => Some((*min, *max)),
+            Hosts::Named(_) => None,
+        }
+    }
+
+    /// How many are wanted.
+    pub fn most(&self) -> usize {
+        match self {
+            Hosts::Count(count) | Hosts::Range { max: count, .. } => *count as usize,
+            Hosts::Named(hosts) => hosts.len(),
+        }
+    }
 }
 
 /// A host that exists.

@@ -99,7 +99,7 @@ fn shape(of: &Shape) -> Value {
             "additionalProperties": shape(value),
         }),
         Shape::List(item) => json!({ "type": "array", "items": shape(item) }),
-        Shape::Either(scalar, map, _) => json!({ "anyOf": [shape(scalar), shape(map)] }),
+        Shape::Either(scalar, map, range) => json!({ "anyOf": [shape(scalar), section(range), shape(map)] }),
         Shape::Tagged { sections, .. } => tagged(sections),
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         let pool = &schema["properties"]["pools"]["additionalProperties"];
         assert_eq!(pool["additionalProperties"], false);
         assert_eq!(pool["properties"]["size"]["required"], json!(["vcpus", "memory", "disk"]));
-        assert!(pool["properties"]["in"].is_object() && pool["properties"]["class"].is_null());
+        assert!(pool["properties"]["in"].is_object() && pool["properties"]["scale"].is_null());
         let kinds = schema["properties"]["providers"]["additionalProperties"]["oneOf"].as_array().expect("kinds");
         let words: Vec<&Value> = kinds.iter().map(|kind| &kind["properties"]["type"]["const"]).collect();
         assert_eq!(words, ["local", "ssh", "sim", "openstack"]);

@@ -1,11 +1,6 @@
 //! Why an object is where it is, and why it changes or does not.
 
-use pool_inventory::{
-    Address, Name,
-    desired::{Hosts, PoolSpec},
-    market::BackendOffer,
-    object::Recorded,
-};
+use pool_inventory::{Address, Name, desired::PoolSpec, market::BackendOffer, object::Recorded};
 use serde::Serialize;
 
 use crate::{
@@ -86,5 +81,5 @@ pub fn backends<'a>(
 /// The numbered pool that a host belongs to.
 fn pool_of<'a>(input: &'a PlanInput, host: &Address) -> Option<(&'a Name, &'a PoolSpec)> {
     let (pool, _) = host.name.rsplit_once('-')?;
-    input.desired.pools.get_key_value(pool).filter(|(_, spec)| matches!(spec.hosts, Hosts::Count(_)))
+    input.desired.pools.get_key_value(pool).filter(|(_, spec)| spec.hosts.numbered().is_some())
 }

@@ -128,7 +128,7 @@ pub fn access<'a>(desired: &'a Desired, pool: &str, host: &str, provider: &str) 
     let spec = desired.pools.get(pool)?;
     let named = match &spec.hosts {
         Hosts::Named(hosts) => hosts.get(host).and_then(|h| h.ssh.as_ref()),
-        Hosts::Count(_) => None,
+        Hosts::Count(_) | Hosts::Range { .. } => None,
     };
     named.or(spec.ssh.as_ref()).or_else(|| desired.providers.get(provider)?.ssh.as_ref())
 }

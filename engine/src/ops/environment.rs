@@ -7,10 +7,7 @@ use std::{
 };
 
 use pool_inventory::{
-    Diagnostic, Diagnostics, Lineage, Loaded, Name, Text,
-    desired::{Desired, Hosts as PoolHosts},
-    object::Recorded,
-    source::Sources,
+    Diagnostic, Diagnostics, Lineage, Loaded, Name, Text, desired::Desired, object::Recorded, source::Sources,
 };
 use pool_providers::{Provider, ProviderError};
 use pool_state::{OpenOptions, Store};
@@ -172,11 +169,7 @@ impl Environment {
 
     /// Hosts that are declared.
     pub(super) fn declared_hosts(&self) -> usize {
-        let count = |hosts: &PoolHosts| match hosts {
-            PoolHosts::Count(count) => *count as usize,
-            PoolHosts::Named(hosts) => hosts.len(),
-        };
-        self.desired.pools.values().map(|pool| count(&pool.hosts)).sum()
+        self.desired.pools.values().map(|pool| pool.hosts.most()).sum()
     }
 }
 

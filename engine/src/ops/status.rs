@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use pool_bootstrap::ssh::SshLink;
 use pool_inventory::{
     Address, Kind, Name, Text,
-    desired::Hosts,
     market::{HostSeen, Seen},
     names::wildcard,
     object::{Observed, Recorded, Status},
@@ -36,10 +35,7 @@ impl Environment {
             unseen: view.basis.unseen.clone(),
         };
         for (name, pool) in &self.desired.pools {
-            let desired = match &pool.hosts {
-                Hosts::Count(count) => *count as usize,
-                Hosts::Named(hosts) => hosts.len(),
-            };
+            let desired = pool.hosts.most();
             report.pools.insert(name.clone(), PoolStatus { desired, ..PoolStatus::default() });
         }
         for record in recorded {

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use ipnet::IpNet;
 
 use super::{
-    keys::MAX_LIST,
+    keys::{MAX_LIST, RANGE},
     shape::{Key, KeyShape, Section, Shape},
     suggest::{did_you_mean, hint},
     vars::Values,
@@ -45,6 +45,18 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// Whether `hosts` of a pool says how many, and not which: hosts that exist are never scalars.
+pub fn is_range(hosts: &Node<'_>) -> bool {
+    is_section(hosts, &RANGE)
+}
+
+fn is_section(node: &Node<'_>, section: &Section) -> bool {
+    let known = |entry: &Entry<'_>| {
+        section.key(&entry.key).is_some() && entry.value.scalar().is_some() && !entry.value.is_null()
+    };
+    node.entries().iter().any(known)
+}
+
 /// Most unknown keys of a section that are compared with what is missing there.
 const MAX_MEANT: usize = 16;
 
@@ -66,24 +78,22 @@ impl Checker<'_, '_> {
             Shape::Section(section) => self.section(node, section, path),
             Shape::Map(keys, value) => self.map(node, *keys, value, path),
             Shape::List(item) => self.list(node, item, path),
-            Shape::Either(scalar, map, later) => self.either(node, scalar, map, later, path),
+            Shape::Either(scalar, map, section) => self.either(node, (scalar, map, section), path),
             Shape::Tagged { sections, later } => self.tagged(node, sections, later, path),
             _ => self.leaf(node, shape, path),
         };
         right && self.problems.len() == before
     }
 
-    fn either(&mut self, node: &mut Node<'_>, scalar: &Shape, map: &Shape, later: &[&str], path: Path<'_>) -> bool {
-        let planned = |entry: &Entry<'_>| later.contains(&&*entry.key) && entry.value.scalar().is_some();
+    fn either(
+        &mut self,
+        node: &mut Node<'_>,
+        (scalar, map, section): (&Shape, &Shape, &'static Section),
+        path: Path<'_>,
+    ) -> bool {
         match &node.value {
             Value::Scalar(_) => self.node(node, scalar, path),
-            Value::Map(entries) if !entries.is_empty() && entries.iter().all(planned) => {
-                // Whoever reads it finds nothing.
-                let message = format!("a range as {path} is not carried out yet");
-                self.say(node.span, message, format!("write {}", wanted(scalar)));
-                node.value = Value::Scalar(Scalar { text: "".into(), plain: true, filled: false });
-                false
-            }
+            Value::Map(_) if is_section(node, section) => self.section(node, section, path),
             Value::Map(_) => self.node(node, map, path),
             Value::Seq(_) => self.wrong_type(node, &format!("{} or a map", wanted(scalar)), path),
         }

@@ -49,8 +49,8 @@ pub enum Shape {
     Map(KeyShape, &'static Shape),
     /// A list.
     List(&'static Shape),
-    /// A scalar of the first shape, or a map of the second; a map of these keys alone will be possible later.
-    Either(&'static Shape, &'static Shape, &'static [&'static str]),
+    /// A scalar of the first shape, or a map of the second, or, where all its keys are of this section, the section.
+    Either(&'static Shape, &'static Shape, &'static Section),
     /// A map whose `type:` says which section it is.
     Tagged {
         /// Section by the word after `type:`.

@@ -85,7 +85,10 @@ impl Reference {
             Shape::Section(section) => self.section(path, section, environments),
             Shape::Map(_, value) => self.below(&format!("{path}.NAME"), value, environments),
             Shape::List(item) => self.below(&format!("{path}[]"), item, false),
-            Shape::Either(_, map, _) => self.below(path, map, environments),
+            Shape::Either(_, map, section) => {
+                self.section(&format!("{path} (a range)"), section, false);
+                self.below(path, map, environments);
+            }
             Shape::Tagged { sections, .. } => {
                 for (word, section) in *sections {
                     self.section(&format!("{path} (type: {word})"), section, environments);
@@ -121,7 +124,10 @@ impl Reference {
             },
             Shape::Map(keys, value) => format!("map: {} → {}", key(*keys), self.describe(value)),
             Shape::List(item) => format!("list: {}", self.describe(item)),
-            Shape::Either(scalar, map, _) => format!("{}; or {}", self.describe(scalar), self.describe(map)),
+            Shape::Either(scalar, map, section) => {
+                let keys: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+                format!("{}; or map with {}; or {}", self.describe(scalar), code(&keys), self.describe(map))
+            }
             Shape::Tagged { sections, .. } => {
                 let words: Vec<&str> = sections.iter().map(|(word, _)| *word).collect();
                 format!("map with `type` {}, see below", code(&words))

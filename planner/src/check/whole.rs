@@ -156,7 +156,7 @@ fn hosts(facts: &Facts<'_>, name: &Name, pool: &PoolSpec, index: &Index<'_>, not
                 volumes(facts, &host, pool, told, notes);
             }
         }
-        Hosts::Count(count) => {
+        Hosts::Count(count) | Hosts::Range { max: count, .. } => {
             // Every recorded host fills a place, and new ones fill the lowest numbers that are free.
             let recorded = index.numbered.get(name.as_str()).copied().unwrap_or(0);
             let mut missing = (*count as usize).saturating_sub(recorded);

@@ -127,7 +127,7 @@ impl Moves {
         }
         let host = to.host_below().unwrap_or_else(|| to.clone());
         let holds = |(name, spec): &(&Name, &pool_inventory::desired::PoolSpec)| match &spec.hosts {
-            Hosts::Count(_) => ordinal(name, &host.name).is_some(),
+            Hosts::Count(_) | Hosts::Range { .. } => ordinal(name, &host.name).is_some(),
             Hosts::Named(hosts) => hosts.contains_key(&*host.name),
         };
         desired.pools.iter().find(holds).map_or_else(|| pool.clone(), |(name, _)| name.clone())

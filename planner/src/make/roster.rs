@@ -54,7 +54,7 @@ pub(crate) fn ordinal(pool: &str, host: &str) -> Option<u32> {
 /// The declared pool that a host of this name belongs to.
 pub(crate) fn pool_of<'a>(desired: &'a Desired, host: &str) -> Option<&'a Name> {
     let holds = |(name, spec): &(&Name, &PoolSpec)| match &spec.hosts {
-        Hosts::Count(_) => ordinal(name, host).is_some(),
+        Hosts::Count(_) | Hosts::Range { .. } => ordinal(name, host).is_some(),
         Hosts::Named(hosts) => hosts.contains_key(host),
     };
     desired.pools.iter().find(holds).map(|(name, _)| name)
@@ -67,7 +67,7 @@ pub(crate) fn roster<'a>(input: &'a PlanInput, world: &World<'a>) -> Vec<Pool<'a
     for (name, decl) in &input.desired.pools {
         let there = rows.remove(&Some(name.clone())).unwrap_or_default();
         let hosts = match &decl.hosts {
-            Hosts::Count(count) => numbered(input, world, name, *count, there),
+            Hosts::Count(count) | Hosts::Range { max: count, .. } => numbered(input, world, name, *count, there),
             Hosts::Named(hosts) => named(hosts, there),
         };
         pools.push(Pool { name: Some(name.clone()), decl: Some(decl), hosts });
@@ -109,7 +109,7 @@ fn rows_by_pool(desired: &Desired, world: &World<'_>) -> BTreeMap<Option<Name>, 
 fn claimed_by(desired: &Desired, row: &Row<'_>) -> Option<Name> {
     let name = &*row.now.address.name;
     let declares = |pool: &Name| match desired.pools.get(pool).map(|spec| &spec.hosts) {
-        Some(Hosts::Count(_)) => ordinal(pool, name).is_some(),
+        Some(Hosts::Count(_) | Hosts::Range { .. }) => ordinal(pool, name).is_some(),
         Some(Hosts::Named(hosts)) => hosts.contains_key(name),
         None => false,
     };

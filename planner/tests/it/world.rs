@@ -44,6 +44,7 @@ impl World {
             variables: BTreeMap::new(),
             providers: BTreeMap::new(),
             tenants: BTreeMap::from([(name("default"), TenantSpec::default())]),
+            classes: BTreeMap::new(),
             images: BTreeMap::from([(name("debian"), BTreeMap::new())]),
             networks: BTreeMap::new(),
             backends: BTreeMap::new(),
@@ -119,6 +120,7 @@ impl World {
     pub fn pool(&mut self, pool: &str, hosts: u32) -> &mut PoolSpec {
         let spec = PoolSpec {
             tenant: name("default"),
+            class: None,
             hosts: Hosts::Count(hosts),
             size: Some(Size { vcpus: 1, memory: Bytes::gib(1), disk: Bytes::gib(10) }),
             image: Some(name("debian")),

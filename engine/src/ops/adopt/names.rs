@@ -26,7 +26,7 @@ impl<'d> Words<'d> {
     pub(super) fn new(desired: &'d Desired) -> Self {
         let named = desired.pools.values().filter_map(|pool| match &pool.hosts {
             Hosts::Named(hosts) => Some(hosts.keys().cloned()),
-            Hosts::Count(_) => None,
+            Hosts::Count(_) | Hosts::Range { .. } => None,
         });
         Self {
             desired,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pool_inventory::{
     Address, Bytes, Name, Text,
-    desired::{Hosts, PoolSpec, QuotaSpec},
+    desired::{PoolSpec, QuotaSpec},
     object::{Recorded, Spec, charges},
 };
 use pool_planner::{Action, Plan, PlanInput, Step};
@@ -51,7 +51,7 @@ impl Look {
     /// Pools of numbered hosts that may stand at a provider, and whether they name it.
     pub(super) fn pools(&self, provider: &Name) -> impl Iterator<Item = (&Name, &PoolSpec, bool)> {
         let alone = self.input.capabilities.values().filter(|can| can.creates).count() < 2;
-        let numbered = |(_, spec): &(&Name, &PoolSpec)| matches!(spec.hosts, Hosts::Count(_));
+        let numbered = |(_, spec): &(&Name, &PoolSpec)| spec.hosts.numbered().is_some();
         self.input.desired.pools.iter().filter(numbered).filter_map(move |(name, spec)| {
             let head = |pattern: &str| pattern.split('/').next() == Some(provider.as_str());
             let allowed = spec.place.on.is_empty() || spec.place.on.iter().any(|on| matches_provider(&on.0, provider));

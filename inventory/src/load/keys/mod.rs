@@ -29,8 +29,8 @@ pub const MAX_ENTRIES: [(&str, usize); 6] = [
 pub const MAX_LIST: usize = 1_000;
 
 /// Sections whose entries may say `in: [ENVIRONMENT, …]`.
-pub const ENTRY_SECTIONS: [&str; 8] =
-    ["variables", "providers", "tenants", "images", "networks", "backends", "tiers", "pools"];
+pub const ENTRY_SECTIONS: [&str; 9] =
+    ["variables", "providers", "tenants", "classes", "images", "networks", "backends", "tiers", "pools"];
 
 /// Doc of the key `in`.
 pub const IN_DOC: &str = "Environments in which this entry exists. Default: all.";
@@ -49,6 +49,11 @@ pub static ROOT: Section = Section {
         ),
         optional("providers", Map(KeyShape::Name, &providers::PROVIDER), "Accounts and places that hosts come from."),
         optional("tenants", Map(KeyShape::Name, &Section(&TENANT)), "Whose things are. `default` is always there."),
+        optional(
+            "classes",
+            Map(KeyShape::Name, &Section(&CLASS)),
+            "Service classes of pools: who comes first when quota, stock or money are not enough for all.",
+        ),
         optional(
             "images",
             Map(KeyShape::Name, &Map(KeyShape::Name, &Text)),
@@ -69,7 +74,7 @@ pub static ROOT: Section = Section {
         optional("policy", Section(&POLICY), "Brakes and limits."),
         optional("moved", Map(KeyShape::Address, &Address), "Old address → new address of things that were renamed."),
     ],
-    later: &["classes", "clusters", "backups", "state"],
+    later: &["clusters", "backups", "state"],
     one_of: &[],
 };
 
@@ -141,6 +146,19 @@ static QUOTA: Section = section(
     ],
 );
 
+static CLASS: Section = section(
+    "A service class. Pools of a higher priority are placed first. When quota, stock or money are not enough for all, pools \
+     with `hosts: { min: A, max: B }` shrink to their minimum, those of the lowest priority first, before any pool of a \
+     higher priority gets less than it wants; the plan says who gives way to whom, and why.",
+    &[
+        required("priority", Int(0, 1000), "The higher, the more important; pools without a class have 0."),
+        optional("sla", Percent, "Share of the time that hosts are promised to work; shown to people."),
+        optional("importance", Text, "How important it is, in words."),
+        optional("function", Text, "What its pools do, in words."),
+        optional("sensitivity", Text, "What its pools hold, in words."),
+    ],
+);
+
 static NETWORK: Section = section(
     "A network. Hosts in it reach each other, and nothing else comes in but what `ingress` says.",
     &[
@@ -195,10 +213,11 @@ static POOL: Section = Section {
     doc: "A pool of like hosts.",
     keys: &[
         optional("tenant", Name, "Whose it is. Default: default."),
+        optional("class", Name, "Service class. Default: none, which has priority 0."),
         required(
             "hosts",
-            Either(&Int(0, MAX_HOSTS), &Map(KeyShape::Name, &Section(&HOST)), &["min", "max"]),
-            "How many hosts; or which, by name, where they exist.",
+            Either(&Int(0, MAX_HOSTS), &Map(KeyShape::Name, &Section(&HOST)), &RANGE),
+            "How many hosts; or `min` and `max`: as many as there is room for; or which, by name, where they exist.",
         ),
         optional("size", Section(&SIZE), "What each host must have at least; required for a number of hosts."),
         optional("image", Name, "Image; required for a number of hosts."),
@@ -218,9 +237,18 @@ static POOL: Section = Section {
         optional("ssh", Section(&ACCESS), "How to log in, where the provider's way does not fit."),
         optional("protected", Bool, "Whether its hosts and volumes are never destroyed. Default: false."),
     ],
-    later: &["class", "scale", "backup", "roles"],
+    later: &["scale", "backup", "roles"],
     one_of: &[],
 };
+
+/// `hosts` of a pool, where it says how many at least and at most.
+pub static RANGE: Section = section(
+    "How many hosts: `max` are wanted, and as many are made as there is room for; where others come first, hosts go until `min` are left.",
+    &[
+        required("min", Int(0, MAX_HOSTS), "Fewest hosts; a plan with fewer is incomplete."),
+        required("max", Int(0, MAX_HOSTS), "Most hosts."),
+    ],
+);
 
 static HOST: Section = section(
     "A host that exists.",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::{Reader, access, places::Places};
 use crate::{
     desired::{Access, Hosts, NamedHost, ProviderSpec, Trust},
-    load::suggest::hint,
+    load::{check::is_range, suggest::hint},
     names::{Name, Text},
     yaml::{Entry, Node, Value},
 };
@@ -29,7 +29,8 @@ pub enum Sort {
 
 impl Sort {
     pub fn of(pool: &Node<'_>) -> Self {
-        match pool.get("hosts").map(|hosts| &hosts.value) {
+        let hosts = pool.get("hosts").filter(|hosts| !is_range(hosts));
+        match hosts.map(|hosts| &hosts.value) {
             Some(Value::Map(hosts)) if hosts.iter().any(|host| host.value.get("id").is_some()) => Self::Taken,
             Some(Value::Map(_)) => Self::Named,
             _ => Self::Made,
@@ -38,7 +39,7 @@ impl Sort {
 
     pub fn of_hosts(hosts: &Hosts) -> Self {
         match hosts {
-            Hosts::Count(_) => Self::Made,
+            Hosts::Count(_) | Hosts::Range { .. } => Self::Made,
             Hosts::Named(hosts) if hosts.values().any(|host| host.id.is_some()) => Self::Taken,
             Hosts::Named(_) => Self::Named,
         }
@@ -82,14 +83,23 @@ impl<'n, 's> Reader<'n, 's> {
     }
 
     pub fn hosts(&mut self, pool: &'n Entry<'s>, base: &Access, sort: Sort) -> Hosts {
-        let Some(node) = pool.value.get("hosts").filter(|_| sort != Sort::Made) else {
-            return Hosts::Count(self.value(&pool.value, "hosts", 0));
-        };
+        let Some(node) = pool.value.get("hosts") else { return Hosts::Count(0) };
+        if sort == Sort::Made {
+            return if is_range(node) { self.range(node) } else { Hosts::Count(self.value(&pool.value, "hosts", 0)) };
+        }
         let hosts = self.map(node.entries(), |this, entry| this.named_host(pool, entry, base, sort));
         if sort == Sort::Taken {
             self.check_ids(node);
         }
         Hosts::Named(hosts)
+    }
+
+    fn range(&mut self, node: &Node<'_>) -> Hosts {
+        let (min, max) = (self.value(node, "min", 0), self.value(node, "max", 0));
+        if min > max && node.get("min").is_some() && node.get("max").is_some() {
+            self.say(node.span, format!("`min` {min} is more than `max` {max}"), "");
+        }
+        if min == max { Hosts::Count(max) } else { Hosts::Range { min, max } }
     }
 
     fn named_host(&mut self, pool: &Entry<'_>, entry: &'n Entry<'s>, base: &Access, sort: Sort) -> NamedHost {

@@ -15,6 +15,7 @@ use crate::{
 pub enum What {
     Provider,
     Tenant,
+    Class,
     Network,
     Tier,
     Pool,
@@ -25,6 +26,7 @@ impl What {
         match self {
             What::Provider => "providers",
             What::Tenant => "tenants",
+            What::Class => "classes",
             What::Network => "networks",
             What::Tier => "tiers",
             What::Pool => "pools",
@@ -32,7 +34,10 @@ impl What {
     }
 
     fn word(self) -> &'static str {
-        self.section().trim_end_matches('s')
+        match self {
+            What::Class => "class",
+            other => other.section().trim_end_matches('s'),
+        }
     }
 }
 
@@ -53,7 +58,7 @@ impl Known {
     pub fn new(root: &Node<'_>, elsewhere: &Elsewhere<'_>, environment: Name) -> Self {
         let mut here = BTreeMap::new();
         let mut other = BTreeMap::new();
-        for what in [What::Provider, What::Tenant, What::Network, What::Tier, What::Pool] {
+        for what in [What::Provider, What::Tenant, What::Class, What::Network, What::Tier, What::Pool] {
             let section = what.section();
             let entries = root.get(section).map(Node::entries).unwrap_or_default();
             let mut names: BTreeSet<String> = entries.iter().map(|entry| entry.key.to_string()).collect();

@@ -25,7 +25,7 @@ use std::{
 use self::known::{Known, What};
 use super::{environment::Elsewhere, vars::Values};
 use crate::{
-    desired::{Desired, Policy, QuotaSpec, TenantSpec},
+    desired::{ClassSpec, Desired, Policy, QuotaSpec, TenantSpec},
     diagnostics::{Diagnostic, Problems},
     names::{Address, Name, Text},
     source::{Sources, Span},
@@ -122,6 +122,7 @@ impl<'n, 's> Reader<'n, 's> {
             protected,
             variables: self.variables.clone(),
             tenants: self.tenants(),
+            classes: self.classes(),
             images,
             networks,
             backends: self.backends(),
@@ -224,6 +225,16 @@ impl<'n, 's> Reader<'n, 's> {
         });
         tenants.entry(known::default_tenant()).or_default();
         tenants
+    }
+
+    fn classes(&mut self) -> BTreeMap<Name, ClassSpec> {
+        self.map(self.section("classes"), |this, entry| ClassSpec {
+            priority: this.value(&entry.value, "priority", 0),
+            sla: this.optional(&entry.value, "sla"),
+            importance: this.text(&entry.value, "importance"),
+            function: this.text(&entry.value, "function"),
+            sensitivity: this.text(&entry.value, "sensitivity"),
+        })
     }
 
     /// Storage is limited per tier, or, in an account, per backend.

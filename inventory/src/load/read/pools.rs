@@ -70,6 +70,7 @@ impl<'n, 's> Reader<'n, 's> {
         let image = node.get("image").filter(|_| !named).and_then(|at| self.image(at, &places, images));
         PoolSpec {
             tenant,
+            class: node.get("class").and_then(|at| self.reference(at, What::Class)),
             addresses: if named { BTreeMap::new() } else { self.addresses(entry, declared) },
             public: if named { None } else { self.public(node, declared) },
             root: node.get("root").and_then(|root| self.reference(root.get("tier")?, What::Tier)),
@@ -91,7 +92,7 @@ impl<'n, 's> Reader<'n, 's> {
         for key in ["size", "image"] {
             if entry.value.get(key).is_none() {
                 let message = format!("missing key `{key}` in pools.{}", entry.key);
-                self.say(entry.at, message, "needed where `hosts` is a number");
+                self.say(entry.at, message, "needed where `hosts` says how many");
             }
         }
     }

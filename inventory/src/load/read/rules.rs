@@ -13,8 +13,9 @@ use super::{
     places::{can, candidates},
 };
 use crate::{
-    desired::{Desired, FileSource, Hosts, Isolation, ProviderKind},
+    desired::{Desired, FileSource, Isolation, ProviderKind},
     diagnostics::Diagnostic,
+    load::check::is_range,
     names::{Address, Kind, Name},
     source::Span,
     yaml::{Entry, Node, Value},
@@ -43,7 +44,7 @@ fn host_names(reader: &mut Reader<'_, '_>) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     let mut problems = Vec::new();
     for pool in reader.section("pools") {
-        let hosts = pool.value.get("hosts").map(Node::entries).unwrap_or_default();
+        let hosts = pool.value.get("hosts").filter(|hosts| !is_range(hosts)).map(Node::entries).unwrap_or_default();
         for host in hosts {
             if let Some(like) = ordinal_of(&host.key, |pool| reader.known.has(What::Pool, pool)) {
                 let message = format!("host `{}` is named like a host that pool `{like}` makes", host.key);
@@ -84,7 +85,7 @@ fn isolation(reader: &mut Reader<'_, '_>, desired: &Desired) {
     reader.check_isolation(&desired.networks, &desired.tenants);
     let mut problems = Vec::new();
     for entry in reader.section("pools") {
-        let Some(pool) = desired.pools.get(&*entry.key).filter(|pool| matches!(pool.hosts, Hosts::Count(_))) else {
+        let Some(pool) = desired.pools.get(&*entry.key).filter(|pool| pool.hosts.numbered().is_some()) else {
             continue;
         };
         let tenant = &pool.tenant;
@@ -272,8 +273,10 @@ struct HostNames<'n> {
 
 impl<'n> HostNames<'n> {
     fn of(pools: &'n [Entry<'_>]) -> Self {
-        let is_named =
-            |pool: &&Entry<'_>| pool.value.get("hosts").is_some_and(|hosts| matches!(hosts.value, Value::Map(_)));
+        let is_named = |pool: &&Entry<'_>| {
+            let named = |hosts: &Node<'_>| matches!(hosts.value, Value::Map(_)) && !is_range(hosts);
+            pool.value.get("hosts").is_some_and(named)
+        };
         let (named, counted): (Vec<_>, Vec<_>) = pools.iter().partition(is_named);
         let hosts = named.iter().filter_map(|pool| pool.value.get("hosts")).flat_map(Node::entries);
         Self { counted: counted.iter().map(|pool| &*pool.key).collect(), named: hosts.map(|host| &*host.key).collect() }

@@ -74,6 +74,7 @@ pub fn request(flags: &ScopeFlags, destroy: bool) -> PlanRequest {
             excludes: flags.exclude.iter().cloned().collect(),
             replace: flags.replace.iter().cloned().collect(),
             overrides,
+            optimize: false,
             errands: Vec::new(),
         },
         observe: observe(flags.observe.unwrap_or(args::Observe::Hosts)),

@@ -210,6 +210,7 @@ mod tests {
             needs: Vec::new(),
             price: Default::default(),
             serial: 1,
+            created: 0,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
 
 pub use network::{NetworkDecl, Peer, Ports, Protocol, Rule};
 pub use openstack::OpenStackSpec;
-pub use sim::{SimCall, SimClock, SimError, SimFault, SimOffering, SimSpec};
+pub use sim::{SimCall, SimClock, SimError, SimFault, SimMachines, SimOffering, SimSpec};
 
 /// Everything that an inventory declares for one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -595,10 +595,20 @@ pub struct Policy {
     pub max_destroyed: Percent,
     /// How long a saved plan may be applied.
     pub plan_ttl: TimeSpan,
+    /// Least share of a host's price that a move must save for `--optimize` to propose it.
+    pub min_gain: Percent,
+    /// Age below which `--optimize` leaves a host where it is.
+    pub min_residence: TimeSpan,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_replaced: Percent(2_000), max_destroyed: Percent(1_000), plan_ttl: TimeSpan::secs(3600) }
+        Self {
+            max_replaced: Percent(2_000),
+            max_destroyed: Percent(1_000),
+            plan_ttl: TimeSpan::secs(3600),
+            min_gain: Percent(1_000),
+            min_residence: TimeSpan::secs(3600),
+        }
     }
 }

@@ -24,6 +24,10 @@ pub struct Market {
     pub limits: BTreeMap<Text, Limit>,
     /// Networks that exist there, ours and others'.
     pub networks: Vec<NetworkOffer>,
+    /// Physical machines, where the provider shows them, sorted by (region, zone, name). Where a zone has some, each of
+    /// its hosts stands on one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<Machine>,
     /// How long ago the oldest part of this was asked for; zero: now.
     pub age: TimeSpan,
 }
@@ -48,6 +52,46 @@ pub struct NetworkOffer {
     pub external: bool,
     /// Addresses that are left; none: not told.
     pub free: Option<u64>,
+}
+
+/// A physical machine that hosts stand on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The provider's name of it.
+    pub name: Text,
+    /// Region; empty where the provider has none.
+    pub region: Text,
+    /// Zone; empty where the provider has none.
+    pub zone: Text,
+    /// Rack; empty where it is not told.
+    pub rack: Text,
+    /// What it has for hosts.
+    pub size: Size,
+    /// What hosts on it use now, ours and others'.
+    pub used: Size,
+    /// Price per hour while any host stands on it.
+    pub price: Money,
+    /// The tenant whose hosts alone stand on it; none: it is shared.
+    pub dedicated: Option<Name>,
+}
+
+impl Machine {
+    /// Its accounts in [`Recorded::charges`](crate::object::Recorded::charges), with limit and use.
+    pub fn accounts(&self, provider: &str) -> [(Text, Limit); 3] {
+        let account =
+            |what: &str, limit: u64, used: u64| (machine_account(provider, &self.name, what), Limit { limit, used });
+        let (size, used) = (&self.size, &self.used);
+        [
+            account("vcpus", u64::from(size.vcpus), u64::from(used.vcpus)),
+            account("memory", size.memory.0, used.memory.0),
+            account("disk", size.disk.0, used.disk.0),
+        ]
+    }
+}
+
+/// The name of an account of a machine: `machine/P/NAME/memory`.
+pub fn machine_account(provider: &str, machine: &str, what: &str) -> Text {
+    format!("machine/{provider}/{machine}/{what}").into()
 }
 
 /// A machine size in a zone.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::{Apart, OnRemove, Provisioning, Rule, Size},
+    market::machine_account,
     names::{Address, Kind, Lineage, Name, Text, Token},
     units::Bytes,
 };
@@ -73,6 +74,9 @@ pub struct HostSpec {
     /// The provider's id of what exists and is taken over; none: it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<Text>,
+    /// The physical machine that it stands on, where the provider shows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Text>,
 }
 
 impl HostSpec {
@@ -319,6 +323,7 @@ impl Changes {
         self.optional("public", &a.public, &b.public);
         self.optional("apart", &a.apart, &b.apart);
         self.optional("existing", &a.existing, &b.existing);
+        self.optional("machine", &a.machine, &b.machine);
         let disk = |root: &Option<RootDisk>| root.as_ref().map(|root| format!("{} {}", root.backend, root.size));
         self.optional("root", &disk(&a.root), &disk(&b.root));
         if let (Some(a), Some(b)) = (&a.root, &b.root) {
@@ -506,6 +511,14 @@ pub struct Recorded {
     pub price: crate::units::Money,
     /// Rises with each change of this row; 0 before the first write.
     pub serial: u64,
+    /// When its creation was begun, in seconds since 1970; 0: not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub created: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 /// A volume that its host mounts itself, because the provider only attaches it.
@@ -544,7 +557,8 @@ pub struct KnownHost {
 impl Recorded {
     /// What this object uses, per account: `tenant/T/hosts`, `tenant/T/vcpus`, `tenant/T/memory`, `tenant/T/cost`
     /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `…/addresses`,
-    /// `…/storage` (bytes of volumes), `…/volumes`, `…/snapshots`, `…/backups`, `backend/B` (bytes).
+    /// `…/storage` (bytes of volumes), `…/volumes`, `…/snapshots`, `…/backups`, `backend/B` (bytes), `machine/P/M/vcpus`,
+    /// `…/memory`, `…/disk`.
     ///
     /// Adopted hosts count for the tenant's `hosts` only, and adopted volumes for its `storage.TIER`: their providers
     /// counted them before they were taken over, and count them when they are let go.
@@ -579,6 +593,12 @@ pub fn charges(
                 out.push((format!("{scope}/hosts").into(), 1));
                 out.push((format!("{scope}/vcpus").into(), u64::from(host.size.vcpus)));
                 out.push((format!("{scope}/memory").into(), host.size.memory.0));
+            }
+            if let Some(machine) = &host.machine {
+                // Who boots from a volume uses no disk of the machine.
+                let disk = if host.root.is_some() { 0 } else { host.size.disk.0 };
+                let amounts = [("vcpus", u64::from(host.size.vcpus)), ("memory", host.size.memory.0), ("disk", disk)];
+                out.extend(amounts.map(|(what, amount)| (machine_account(provider, machine, what), amount)));
             }
             out.extend(host.root.iter().flat_map(|root| storage(&root.tier, &root.backend, root.size)));
             out.extend(host.public.iter().map(|_| of_provider("addresses", 1)));

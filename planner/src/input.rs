@@ -52,6 +52,9 @@ pub struct Scope {
     pub replace: BTreeSet<Address>,
     /// Brakes lifted for this plan, with the reason that goes to the audit.
     pub overrides: BTreeMap<Brake, Text>,
+    /// Propose moves that save money or empty machines, besides what is to be done anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optimize: bool,
     /// Do these and nothing else: what a user asks for by name, beside what is declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errands: Vec<Errand>,

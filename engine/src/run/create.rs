@@ -159,6 +159,7 @@ fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: 
         needs: record.needs.clone(),
         price: price(shared, wish, spec).unwrap_or(record.price),
         serial: 0,
+        created: crate::clock::now(),
     }
 }
 

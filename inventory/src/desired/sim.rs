@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::QuotaSpec;
+use super::{QuotaSpec, Size};
 use crate::{
     names::{Name, Text},
     units::{Bytes, Money, Percent, TimeSpan},
@@ -31,6 +31,9 @@ pub struct SimSpec {
     pub quota: QuotaSpec,
     /// Backend → capacity, over the built-in ones `fast`, `standard`, `archive`.
     pub backends: BTreeMap<Name, Bytes>,
+    /// Physical machines by name; a zone that has some puts its hosts on them. Empty: machines cannot be seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub machines: BTreeMap<Name, SimMachines>,
     /// How long a new or deleted object may be missing from, or stay in, listings and look-ups.
     pub visibility: TimeSpan,
     /// Calls per second before the cloud answers `RateLimited`; none: no limit.
@@ -53,6 +56,7 @@ impl Default for SimSpec {
             stock: BTreeMap::new(),
             quota: QuotaSpec::default(),
             backends: BTreeMap::new(),
+            machines: BTreeMap::new(),
             visibility: TimeSpan(0),
             rate: None,
             page: 500,
@@ -85,6 +89,33 @@ pub struct SimOffering {
     /// The tenant whose hosts alone stand on its machines; none: machines are shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedicated: Option<Name>,
+}
+
+/// A physical machine of the simulated cloud, or several that are alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimMachines {
+    /// How many: they are called `NAME-0`, `NAME-1`, …; none: one, called `NAME`.
+    pub count: Option<u32>,
+    /// Zone that they stand in.
+    pub zone: Name,
+    /// Rack that they stand in; none: not told.
+    pub rack: Option<Name>,
+    /// What each has for hosts.
+    pub size: Size,
+    /// Price per hour of each, while any host stands on it.
+    pub price: Money,
+    /// The tenant whose hosts alone stand on them; none: they are shared.
+    pub dedicated: Option<Name>,
+}
+
+impl SimMachines {
+    /// The names of the machines that an entry called `name` stands for.
+    pub fn names(&self, name: &Name) -> Vec<Text> {
+        match self.count {
+            None => vec![name.as_str().into()],
+            Some(count) => (0..count).map(|number| format!("{name}-{number}").into()).collect(),
+        }
+    }
 }
 
 /// One rule of failure in the simulated cloud.

@@ -44,6 +44,7 @@ impl HostSpec {
             "root" => self.root.clone_from(&from.root),
             "trust" => self.console_keys = from.console_keys,
             "existing" => self.existing.clone_from(&from.existing),
+            "machine" => self.machine.clone_from(&from.machine),
             _ => {}
         }
     }
@@ -133,6 +134,7 @@ mod tests {
             root: Some(RootDisk { tier: name("high"), backend: "p/gold".into(), size: Bytes::gib(9) }),
             console_keys: true,
             existing: Some("id".into()),
+            machine: Some("m-1".into()),
         }
     }
 

@@ -322,6 +322,7 @@ impl Spot<'_> {
             root: self.root.clone(),
             console_keys: self.console,
             existing: None,
+            machine: None,
         }
     }
 }

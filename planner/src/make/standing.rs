@@ -175,6 +175,7 @@ fn keep<'a>(
         root,
         console_keys: console(input, pool, provider),
         existing: None,
+        machine: host.machine.clone(),
     })))
 }
 

@@ -379,6 +379,7 @@ impl World {
             needs: record.needs.clone(),
             price: record.price,
             serial: self.serial,
+            created: 0,
         });
     }
 

@@ -71,6 +71,7 @@ impl Cloud {
             images: known.images.iter().flat_map(|image| image.name.iter().chain([&image.id]).cloned()).collect(),
             limits: limits(&left),
             networks: networks(&left),
+            machines: Vec::new(),
             age: TimeSpan::secs(age.as_secs()),
         })
     }

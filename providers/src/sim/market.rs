@@ -130,6 +130,7 @@ impl Shop {
             images: IMAGES.iter().map(|image| Text::from(*image)).collect(),
             limits: limits(&self.spec.quota, &world.used),
             networks: Vec::new(),
+            machines: Vec::new(),
             age: TimeSpan(0),
         }
     }

@@ -135,6 +135,7 @@ pub fn host(store: &Store, host: &str, generation: u32) -> Recorded {
         needs: vec![Address::network("front")],
         price: Money(83_000),
         serial: 0,
+        created: 0,
     }
 }
 

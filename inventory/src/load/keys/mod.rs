@@ -391,6 +391,12 @@ static POLICY: Section = Section {
         optional("max_replaced", Percent, "Share of a pool's hosts that one run may rebuild or replace. Default: 20%."),
         optional("max_destroyed", Percent, "Share of a pool's hosts that one run may destroy. Default: 10%."),
         optional("plan_ttl", Time, "How long a saved plan may be applied. Default: 1h."),
+        optional(
+            "min_gain",
+            Percent,
+            "Least share of a host's price that a move must save for plan --optimize to propose it. Default: 10%.",
+        ),
+        optional("min_residence", Time, "Age below which plan --optimize leaves a host where it is. Default: 1h."),
     ],
     later: &["approve"],
     one_of: &[],

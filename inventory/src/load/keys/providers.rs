@@ -34,6 +34,11 @@ static SIM: Section = section(
         optional("stock", Map(KeyShape::Text, &COUNT), "ZONE/OFFERING → machines left. Default: no limit."),
         optional("quota", Section(&QUOTA), "Limits of the account; storage by backend. Default: none."),
         optional("backends", Map(KeyShape::Name, &Bytes), "Backend → capacity, besides fast, standard and archive."),
+        optional(
+            "machines",
+            Map(KeyShape::Name, &Section(&MACHINES)),
+            "Physical machines that hosts of their zones stand on. Default: none can be seen.",
+        ),
         optional("visibility", Time, "How long new objects may be missing from listings. Default: 0s."),
         optional("rate", Int(1, u32::MAX as u64), "Calls per second before it answers 429. Default: no limit."),
         optional("page", Int(1, 10_000), "Most objects in one call or page. Default: 500."),
@@ -70,6 +75,20 @@ static OFFERING: Section = section(
         required("disk", Bytes, "Root disk."),
         required("price", Hourly, "Price, as in 0.05/hour."),
         optional("dedicated", Name, "Tenant whose hosts alone stand on its machines. Default: machines are shared."),
+    ],
+);
+
+static MACHINES: Section = section(
+    "A physical machine, or several that are alike.",
+    &[
+        optional("count", Int(1, 10_000), "How many, called NAME-0, NAME-1, …. Default: one, called NAME."),
+        required("zone", Name, "Zone that they stand in."),
+        optional("rack", Name, "Rack that they stand in. Default: not told."),
+        required("vcpus", Int(1, 65_536), "Cores that hosts may have."),
+        required("memory", Bytes, "Memory that hosts may have."),
+        required("disk", Bytes, "Disk that hosts may have."),
+        optional("price", Hourly, "Price of each while a host stands on it, as in 0.50/hour. Default: nothing."),
+        optional("dedicated", Name, "Tenant whose hosts alone stand on them. Default: they are shared."),
     ],
 );
 

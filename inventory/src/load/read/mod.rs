@@ -262,6 +262,8 @@ impl<'n, 's> Reader<'n, 's> {
             max_replaced: self.value(node, "max_replaced", otherwise.max_replaced),
             max_destroyed: self.value(node, "max_destroyed", otherwise.max_destroyed),
             plan_ttl: self.value(node, "plan_ttl", otherwise.plan_ttl),
+            min_gain: self.value(node, "min_gain", otherwise.min_gain),
+            min_residence: self.value(node, "min_residence", otherwise.min_residence),
         }
     }
 

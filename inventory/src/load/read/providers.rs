@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Reader, access, known::What};
 use crate::{
-    desired::{OpenStackSpec, ProviderKind, ProviderSpec, SimCall, SimFault, SimOffering, SimSpec, Trust},
+    desired::{
+        OpenStackSpec, ProviderKind, ProviderSpec, SimCall, SimFault, SimMachines, SimOffering, SimSpec, Size, Trust,
+    },
     load::suggest::hint,
     names::{Name, Text},
     units::{Bytes, Money, Percent},
@@ -88,6 +90,7 @@ impl<'n, 's> Reader<'n, 's> {
             boot: self.value(node, "boot", otherwise.boot),
             clock: self.word(node, "clock").unwrap_or(otherwise.clock),
             stock: self.stock(node, &zones, &offerings),
+            machines: self.machines(node, &zones),
             zones,
             offerings,
             quota: node.get("quota").map(|quota| self.quota(quota, None)).unwrap_or_default(),
@@ -134,6 +137,38 @@ impl<'n, 's> Reader<'n, 's> {
             offerings.insert(entry.key.as_ref().into(), offering);
         }
         offerings
+    }
+
+    fn machines(&mut self, node: &Node<'_>, zones: &[Name]) -> BTreeMap<Name, SimMachines> {
+        let entries = node.get("machines").map(Node::entries).unwrap_or_default();
+        let mut machines = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for entry in entries {
+            let node = &entry.value;
+            let Ok(name) = Name::new(&entry.key) else { continue };
+            let Some(zone) = node.get("zone").and_then(|zone| self.name(zone)) else { continue };
+            if let Some(at) = node.get("zone").filter(|_| !zones.contains(&zone)) {
+                self.say(at.span, format!("unknown zone `{zone}`"), hint(&zone, zones.iter().map(Name::as_str)));
+            }
+            let price = node.get("price").and_then(|price| Money::parse_hourly(price.text()?).ok());
+            let alike = SimMachines {
+                count: self.optional(node, "count"),
+                zone,
+                rack: node.get("rack").and_then(|rack| self.name(rack)),
+                size: Size {
+                    vcpus: self.value(node, "vcpus", 1),
+                    memory: self.value(node, "memory", Bytes(0)),
+                    disk: self.value(node, "disk", Bytes(0)),
+                },
+                price: price.unwrap_or_default(),
+                dedicated: node.get("dedicated").and_then(|tenant| self.reference(tenant, What::Tenant)),
+            };
+            if let Some(twice) = alike.names(&name).into_iter().find(|name| !names.insert(name.clone())) {
+                self.say(entry.at, format!("two machines are called `{twice}`"), "give one entry another name");
+            }
+            machines.insert(name, alike);
+        }
+        machines
     }
 
     fn stock(

@@ -314,6 +314,9 @@ pub struct PoolSpec {
     pub public: Option<Text>,
     /// Tier of the volume that hosts boot from; none: the disk of the offering.
     pub root: Option<Name>,
+    /// What else a machine must have, as declared under `size`.
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
+    pub needs: Needs,
 }
 
 /// The hosts of a pool.
@@ -378,6 +381,51 @@ pub struct Size {
     pub disk: Bytes,
 }
 
+/// What a machine must have besides its size.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Instruction set; none: any, told or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Graphics processors, at least.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus: u32,
+    /// Features that its offering must name, as in `local-disk`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<Text>,
+}
+
+impl Needs {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// Instruction set of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arch {
+    /// x86, 64 bits.
+    Amd64,
+    /// ARM, 64 bits.
+    Arm64,
+}
+
+impl Arch {
+    /// The word for it in inventories.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "amd64",
+            Arch::Arm64 => "arm64",
+        }
+    }
+}
+
 /// Where hosts may be and which place is best.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
@@ -391,6 +439,19 @@ pub struct Place {
     pub apart: Option<Apart>,
     /// Machine sizes that may be taken, with `*` for any run of characters; empty: every one that is large enough.
     pub offerings: Vec<Text>,
+    /// The most by which the numbers of hosts of two places may differ that `spread` names; a host that would break this
+    /// is not placed. None: hosts are spread as evenly as can be, and none is left out for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_skew: Option<u32>,
+    /// Pools that hosts of this one stand beside, by what they share: a zone, a region, a provider. Goes both ways.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub affinity: BTreeMap<Name, Spread>,
+    /// Pools that hosts of this one keep away from, by what they do not share. Goes both ways.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anti_affinity: BTreeMap<Name, Spread>,
+    /// The most that a host may cost per month, with the volume that it boots from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<Money>,
 }
 
 /// How strictly hosts of a pool keep away from each other's physical machines.
@@ -417,8 +478,8 @@ impl std::fmt::Display for Apart {
 #[serde(transparent)]
 pub struct PlacePattern(pub Text);
 
-/// What hosts of a pool are spread over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What hosts of a pool are spread over, and what hosts of two pools share or do not share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Spread {
     /// Zones.
@@ -438,6 +499,10 @@ pub enum Optimize {
     Prefer,
     /// The price, then the order of `on`.
     Cost,
+    /// The least used place first, by share of the scarcer resource; then the order of `on`, then the price.
+    Balance,
+    /// The fullest place that fits first; then the order of `on`, then the price.
+    Pack,
 }
 
 /// A volume that each host of a pool gets.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{Media, Provisioning, Size},
+    desired::{Arch, Media, Provisioning, Size, is_zero},
     names::{Kind, Name, Text},
     units::{Bytes, Money, TimeSpan},
 };
@@ -95,7 +95,7 @@ pub fn machine_account(provider: &str, machine: &str, what: &str) -> Text {
 }
 
 /// A machine size in a zone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offering {
     /// The provider's name of it.
     pub name: Text,
@@ -113,6 +113,15 @@ pub struct Offering {
     pub stock: Option<u32>,
     /// The tenant whose hosts alone stand on the machines of this offering; none: machines are shared.
     pub dedicated: Option<Name>,
+    /// Its instruction set; none: not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Graphics processors.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus: u32,
+    /// What else it is told to have, as in `local-disk`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<Text>,
 }
 
 /// A backend that can serve volumes.

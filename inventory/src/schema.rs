@@ -100,6 +100,7 @@ fn shape(of: &Shape) -> Value {
         }),
         Shape::List(item) => json!({ "type": "array", "items": shape(item) }),
         Shape::Either(scalar, map, range) => json!({ "anyOf": [shape(scalar), section(range), shape(map)] }),
+        Shape::Or(scalar, inner) => json!({ "anyOf": [shape(scalar), section(inner)] }),
         Shape::Tagged { sections, .. } => tagged(sections),
     }
 }

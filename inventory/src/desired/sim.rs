@@ -1,10 +1,10 @@
 //! Settings of the simulated cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{QuotaSpec, Size};
+use super::{Arch, QuotaSpec, Size, is_zero};
 use crate::{
     names::{Name, Text},
     units::{Bytes, Money, Percent, TimeSpan},
@@ -76,7 +76,7 @@ pub enum SimClock {
 }
 
 /// A machine size of the simulated cloud.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimOffering {
     /// Cores.
     pub vcpus: u32,
@@ -89,6 +89,15 @@ pub struct SimOffering {
     /// The tenant whose hosts alone stand on its machines; none: machines are shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedicated: Option<Name>,
+    /// Its instruction set; none: amd64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<Arch>,
+    /// Graphics processors.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus: u32,
+    /// What else it has, as in `local-disk`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub features: BTreeSet<Text>,
 }
 
 /// A physical machine of the simulated cloud, or several that are alike.

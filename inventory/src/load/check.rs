@@ -79,6 +79,10 @@ impl Checker<'_, '_> {
             Shape::Map(keys, value) => self.map(node, *keys, value, path),
             Shape::List(item) => self.list(node, item, path),
             Shape::Either(scalar, map, section) => self.either(node, (scalar, map, section), path),
+            Shape::Or(scalar, section) => match &node.value {
+                Value::Scalar(_) => self.node(node, scalar, path),
+                _ => self.section(node, section, path),
+            },
             Shape::Tagged { sections, later } => self.tagged(node, sections, later, path),
             _ => self.leaf(node, shape, path),
         };

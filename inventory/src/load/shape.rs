@@ -51,6 +51,8 @@ pub enum Shape {
     List(&'static Shape),
     /// A scalar of the first shape, or a map of the second, or, where all its keys are of this section, the section.
     Either(&'static Shape, &'static Shape, &'static Section),
+    /// A scalar of a shape, or a section.
+    Or(&'static Shape, &'static Section),
     /// A map whose `type:` says which section it is.
     Tagged {
         /// Section by the word after `type:`.

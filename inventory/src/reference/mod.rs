@@ -89,6 +89,7 @@ impl Reference {
                 self.section(&format!("{path} (a range)"), section, false);
                 self.below(path, map, environments);
             }
+            Shape::Or(_, section) => self.section(path, section, false),
             Shape::Tagged { sections, .. } => {
                 for (word, section) in *sections {
                     self.section(&format!("{path} (type: {word})"), section, environments);
@@ -128,6 +129,7 @@ impl Reference {
                 let keys: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
                 format!("{}; or map with {}; or {}", self.describe(scalar), code(&keys), self.describe(map))
             }
+            Shape::Or(scalar, _) => format!("{}; or map, see below", self.describe(scalar)),
             Shape::Tagged { sections, .. } => {
                 let words: Vec<&str> = sections.iter().map(|(word, _)| *word).collect();
                 format!("map with `type` {}, see below", code(&words))

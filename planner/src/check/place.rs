@@ -8,6 +8,7 @@ use pool_inventory::{
     market::{Change, Feature, Offering},
     names::wildcard,
     object::{HostSpec, Spec, VolumeSpec},
+    units::HOURS_PER_MONTH,
 };
 
 use super::{Notes, Rule, facts::Facts};
@@ -147,6 +148,9 @@ fn spot_unfit(
     if let Some(why) = not_theirs(facts, offered, pool) {
         return Some(why.into());
     }
+    if let Some(why) = unlike(input, provider, offered, host, pool) {
+        return Some(why.into());
+    }
     if let Some(why) = root_unfit(facts, provider, host, pool) {
         return Some(why.into());
     }
@@ -193,6 +197,31 @@ fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<
         None if alone == Some(Isolation::DedicatedHosts) => Some("its offering is shared, and its tenant shares none"),
         _ => None,
     }
+}
+
+/// Why a machine is not what a pool needs besides its size, or costs more than it may.
+fn unlike(
+    input: &crate::PlanInput,
+    provider: &Name,
+    offered: &Offering,
+    host: &HostSpec,
+    pool: &PoolSpec,
+) -> Option<&'static str> {
+    let needs = &pool.needs;
+    if needs.arch.is_some() && needs.arch != offered.arch {
+        return Some("its instruction set is not the declared one");
+    }
+    if offered.gpus < needs.gpus || !needs.features.is_subset(&offered.features) {
+        return Some("its machine lacks what its pool needs");
+    }
+    let disk = host.root.as_ref().and_then(|root| {
+        let offer = input.markets.get(provider)?.backends.iter().find(|backend| backend.name == root.backend)?;
+        Some(i128::from(offer.price.0) * i128::from(root.size.0) / (1 << 30))
+    });
+    let hourly = i128::from(offered.price.0) + disk.unwrap_or(0);
+    let most = pool.place.max_price.map(|most| i128::from(most.0));
+    most.is_some_and(|most| hourly * i128::from(HOURS_PER_MONTH) > most)
+        .then_some("it costs more than a host of its pool may")
 }
 
 /// Why the volume that a host boots from is not the declared one.

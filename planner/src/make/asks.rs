@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use pool_inventory::{
-    Bytes, Kind, Name, Text,
-    desired::{BootstrapSpec, Isolation, PoolSpec, PoolVolume, Size, Trust},
+    Bytes, Kind, Money, Name, Text,
+    desired::{BootstrapSpec, Isolation, Needs, PoolSpec, PoolVolume, Size, Trust},
     market::{Feature, Market, Offering},
     names::wildcard,
+    units::HOURS_PER_MONTH,
 };
 
 use crate::input::{PlanInput, access};
@@ -79,6 +80,9 @@ pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) ->
     if !allowed.is_empty() && !allowed.iter().any(|pattern| wildcard(pattern, &offering.name)) {
         return Some("not in place.offerings".into());
     }
+    if let Some(why) = missing(&pool.needs, offering) {
+        return Some(why);
+    }
     let isolation = input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
     match (&offering.dedicated, isolation) {
         (None, Some(Isolation::DedicatedHosts)) => {
@@ -87,6 +91,28 @@ pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) ->
         (Some(owner), _) if *owner != pool.tenant => Some(format!("dedicated to tenant {owner}").into()),
         _ => None,
     }
+}
+
+/// What an offering lacks of what a machine must have besides its size.
+fn missing(needs: &Needs, offering: &Offering) -> Option<Text> {
+    let text = match (needs.arch, offering.arch) {
+        (Some(arch), Some(has)) if arch != has => format!("{}, not {}", has.as_str(), arch.as_str()),
+        (Some(arch), None) => format!("is not told to be {}", arch.as_str()),
+        _ if offering.gpus < needs.gpus && offering.gpus == 0 => "has no GPU".to_owned(),
+        _ if offering.gpus < needs.gpus => format!("{} GPU < {} GPU", offering.gpus, needs.gpus),
+        _ => {
+            let lacks: Vec<&str> = needs.features.difference(&offering.features).map(|feature| &**feature).collect();
+            (!lacks.is_empty()).then(|| format!("is not told to have {}", lacks.join(", ")))?
+        }
+    };
+    Some(text.into())
+}
+
+/// Why hosts of a pool may not cost so much per hour. One that stands is not moved because prices do.
+pub(crate) fn too_dear(pool: &PoolSpec, price: Money) -> Option<Text> {
+    let most = pool.place.max_price?;
+    let monthly = Money(price.0.saturating_mul(HOURS_PER_MONTH));
+    (monthly > most).then(|| format!("{monthly}/month > {most}/month").into())
 }
 
 /// What the provider calls the pool's image.

@@ -11,7 +11,7 @@ use pool_inventory::{
 };
 
 use super::{
-    asks::{asked, barred, console, image_of, lacking, login, machine, too_small},
+    asks::{asked, barred, console, image_of, lacking, login, machine, too_dear, too_small},
     ledger::{Charges, Ledger},
     tiers::{Tiers, volume_price},
 };
@@ -93,7 +93,7 @@ impl<'a> Builder<'_, 'a> {
         let key = |spot: &Spot<'a>| {
             let (rank, price) = (i64::from(spot.rank), spot.offering.price.0);
             let first = match self.spec.place.optimize {
-                Optimize::Prefer => (rank, price),
+                Optimize::Prefer | Optimize::Balance | Optimize::Pack => (rank, price),
                 Optimize::Cost => (price, rank),
             };
             // Where nothing has a price, no more is taken than is needed.
@@ -165,6 +165,10 @@ impl<'a> Builder<'_, 'a> {
                 continue;
             }
             for (root, price) in self.roots(provider, &offering.zone)? {
+                if let Some(why) = too_dear(self.spec, offering.price + price) {
+                    *dry.entry((&offering.name, why)).or_default() += 1;
+                    continue;
+                }
                 let spot = Spot {
                     provider,
                     offering,

@@ -54,7 +54,7 @@ impl<'a> Planner<'a> {
             return Ok(Rc::new(Family { spots: Vec::new(), refusals: Vec::new(), domains: BTreeMap::new() }));
         };
         let tiers: Vec<&Name> = spec.volumes.values().map(|volume| &volume.tier).collect();
-        let (needed, special) = (asked(spec), (&spec.public, &spec.root));
+        let (needed, special) = (asked(spec), (&spec.public, &spec.root, &spec.needs));
         let wish =
             (&spec.tenant, &spec.size, &spec.image, &spec.network, &spec.place, needed, tiers, &spec.ssh, special);
         let key = serde_json::to_vec(&wish).expect("a wish has only string keys and finite numbers");

@@ -82,7 +82,7 @@ impl World {
                     elastic: false,
                     price: Money(price * 1000),
                     stock: None,
-                    dedicated: None,
+                    ..Offering::default()
                 });
             }
         }
@@ -135,6 +135,7 @@ impl World {
             addresses: BTreeMap::new(),
             public: None,
             root: None,
+            needs: Needs::default(),
         };
         self.desired.pools.entry(name(pool)).or_insert(spec)
     }

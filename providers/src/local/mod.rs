@@ -45,7 +45,7 @@ use std::{
 use async_trait::async_trait;
 use pool_inventory::{
     Bytes, Kind, Money, Name, Text, Token,
-    desired::{BackendSpec, Size},
+    desired::{Arch, BackendSpec, Size},
     market::{Capabilities, Feature, Market, Offering},
     object::{Observed, Spec},
 };
@@ -159,7 +159,8 @@ impl Inner {
                 elastic: true,
                 price: Money::ZERO,
                 stock: None,
-                dedicated: None,
+                arch: arch(),
+                ..Offering::default()
             }],
             backends: self.volumes.offers()?,
             images: [IMAGE.into()].into(),
@@ -170,6 +171,15 @@ impl Inner {
 
 fn unsupported(kind: Kind) -> ProviderError {
     ProviderError::Invalid { field: "kind".into(), detail: format!("local machines have no {kind}").into() }
+}
+
+/// The instruction set of this computer.
+fn arch() -> Option<Arch> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some(Arch::Amd64),
+        "aarch64" => Some(Arch::Arm64),
+        _ => None,
+    }
 }
 
 /// What this computer has.

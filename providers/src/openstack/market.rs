@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Name, Text, TimeSpan,
-    desired::{Media, OpenStackSpec, Provisioning, Size},
+    desired::{Arch, Media, OpenStackSpec, Provisioning, Size},
     market::{BackendOffer, Limit, Market, NetworkOffer, Offering},
     units::Bytes,
 };
@@ -117,12 +117,44 @@ impl Client {
     }
 }
 
+/// What the extra specs of a flavor tell of its machines.
+#[derive(Default)]
+struct Told {
+    arch: Option<Arch>,
+    gpus: u32,
+    features: BTreeSet<Text>,
+}
+
+/// Reads them: `pool:arch`, `pool:gpus` and `pool:features` of whoever runs the cloud, else what the scheduler goes by.
+fn told(specs: &BTreeMap<Text, Text>) -> Told {
+    let required = |name: &str| specs.get(name).is_some_and(|value| &**value == "required");
+    let arch = match specs.get("pool:arch").map(|arch| &**arch) {
+        Some("amd64" | "x86_64") => Some(Arch::Amd64),
+        Some("arm64" | "aarch64") => Some(Arch::Arm64),
+        _ if required("trait:HW_ARCH_X86_64") => Some(Arch::Amd64),
+        _ if required("trait:HW_ARCH_AARCH64") => Some(Arch::Arm64),
+        _ => None,
+    };
+    let number = |name: &str| specs.get(name).and_then(|value| value.parse::<u32>().ok());
+    let aliases = specs.get("pci_passthrough:alias").map_or("", |aliases| &**aliases).split(',');
+    let passed = aliases.filter_map(|alias| alias.trim().split_once(':')).filter(|(name, _)| name.contains("gpu"));
+    let passed: u32 = passed.filter_map(|(_, count)| count.parse::<u32>().ok()).fold(0, u32::saturating_add);
+    let gpus = number("pool:gpus").unwrap_or_else(|| passed.saturating_add(number("resources:VGPU").unwrap_or(0)));
+    let named = specs.get("pool:features").map_or("", |all| &**all).split(',');
+    let named = named.map(str::trim).filter(|feature| !feature.is_empty()).map(Text::from);
+    let traits = specs.keys().filter(|name| required(name)).filter_map(|name| name.strip_prefix("trait:"));
+    let traits =
+        traits.map(|name| name.strip_prefix("CUSTOM_").unwrap_or(name).to_lowercase().replace('_', "-").into());
+    Told { arch, gpus, features: named.chain(traits).collect() }
+}
+
 /// Flavors times zones. Which flavor fits which zone, only an administrator may see.
 fn offerings(known: &Known, region: &Text, spec: &OpenStackSpec) -> Vec<Offering> {
     let mut all = Vec::with_capacity(known.flavors.len() * known.zones.len());
     for flavor in &known.flavors {
         let size = Size { vcpus: flavor.vcpus, memory: Bytes(flavor.ram * MIB), disk: Bytes(flavor.disk * GIB) };
         let dedicated = flavor.specs.get("pool:dedicated").and_then(|tenant| Name::new(tenant).ok());
+        let told = told(&flavor.specs);
         all.extend(known.zones.iter().map(|zone| Offering {
             name: flavor.name.clone(),
             region: region.clone(),
@@ -132,6 +164,9 @@ fn offerings(known: &Known, region: &Text, spec: &OpenStackSpec) -> Vec<Offering
             price: spec.prices.get(&flavor.name).copied().unwrap_or_default(),
             stock: None,
             dedicated: dedicated.clone(),
+            arch: told.arch,
+            gpus: told.gpus,
+            features: told.features.clone(),
         }));
     }
     all.sort_by(|a, b| (&a.region, &a.zone, &a.name).cmp(&(&b.region, &b.zone, &b.name)));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Bytes, Money, Name, Text, TimeSpan,
-    desired::{Media, Provisioning, QuotaSpec, SimOffering, SimSpec, Size},
+    desired::{Arch, Media, Provisioning, QuotaSpec, SimOffering, SimSpec, Size},
     market::{BackendOffer, Capabilities, Limit, Market, Offering},
 };
 
@@ -49,7 +49,7 @@ fn offerings(spec: &SimSpec) -> BTreeMap<Text, SimOffering> {
     }
     let built_in = |(name, vcpus, memory, disk, price): &(&str, u32, u64, u64, i64)| {
         let (memory, disk, price) = (Bytes::gib(*memory), Bytes::gib(*disk), Money(*price));
-        (Text::from(*name), SimOffering { vcpus: *vcpus, memory, disk, price, dedicated: None })
+        (Text::from(*name), SimOffering { vcpus: *vcpus, memory, disk, price, ..SimOffering::default() })
     };
     OFFERINGS.iter().map(built_in).collect()
 }
@@ -123,6 +123,9 @@ impl Shop {
             price: o.price,
             stock: self.left(world, zone, offering),
             dedicated: o.dedicated.clone(),
+            arch: o.arch.or(Some(Arch::Amd64)),
+            gpus: o.gpus,
+            features: o.features.clone(),
         };
         Market {
             offerings: zones.iter().flat_map(|zone| self.offerings.iter().map(move |o| offer(zone, o))).collect(),

@@ -7,6 +7,7 @@ use super::shape::{Key, KeyShape, Section, Shape, Shape::*, optional, required, 
 
 const NAME_LIST: Shape = List(&Name);
 const TEXT_LIST: Shape = List(&Text);
+const ARCH: Shape = words(&["amd64", "arm64"]);
 const COUNT: Shape = Int(0, u32::MAX as u64);
 /// Most hosts of one pool: ten times the size that everything is measured at.
 pub const MAX_HOSTS: u64 = 100_000;
@@ -276,8 +277,31 @@ static SIZE: Section = section(
         required("vcpus", Int(1, 4096), "Cores."),
         required("memory", Bytes, "Memory."),
         required("disk", Bytes, "Root disk."),
+        optional("arch", ARCH, "Instruction set. Default: any."),
+        optional("gpus", Int(0, 1024), "Graphics processors, at least. Default: 0."),
+        optional(
+            "features",
+            TEXT_LIST,
+            "What its machine size must be told to have, as in local-disk. Default: nothing.",
+        ),
     ],
 );
+
+static SPREAD: Section = section(
+    "What hosts are spread over, and how evenly.",
+    &[
+        required("by", SPREAD_BY, "What hosts are counted by."),
+        optional(
+            "max_skew",
+            Int(1, 100_000),
+            "The most by which the numbers of hosts of two places may differ; a host that would break this is not placed. Default: as even as can be.",
+        ),
+    ],
+);
+
+const SPREAD_BY: Shape = words(&["zone", "region", "provider"]);
+/// What hosts of two pools may share, or not share.
+const NEARNESS: Shape = words(&["zone", "region", "provider"]);
 
 static PLACE: Section = section(
     "Where hosts may be.",
@@ -287,11 +311,30 @@ static PLACE: Section = section(
             TEXT_LIST,
             "PROVIDER[/REGION[/ZONE]], best first, `*` for a part. Default: every provider that can.",
         ),
-        optional("spread", words(&["zone", "region", "provider"]), "What hosts are spread over evenly."),
+        optional(
+            "spread",
+            Or(&SPREAD_BY, &SPREAD),
+            "What hosts are spread over evenly. With `max_skew` a fixed rule, and within it `optimize` decides.",
+        ),
+        optional(
+            "affinity",
+            Map(KeyShape::Name, &NEARNESS),
+            "Pool → what hosts share with hosts of it. Goes both ways.",
+        ),
+        optional(
+            "anti_affinity",
+            Map(KeyShape::Name, &NEARNESS),
+            "Pool → what hosts never share with hosts of it. Goes both ways.",
+        ),
         optional(
             "optimize",
-            words(&["prefer", "cost"]),
-            "Whether the order of `on` or the price decides. Default: prefer.",
+            words(&["prefer", "cost", "balance", "pack"]),
+            "What decides between places that fit: the order of `on`, the price, the emptiest, or the fullest. Default: prefer.",
+        ),
+        optional(
+            "max_price",
+            Monthly,
+            "The most that a host may cost, with the volume that it boots from, as in 90/month.",
         ),
         optional(
             "apart",

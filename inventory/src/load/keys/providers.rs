@@ -75,6 +75,9 @@ static OFFERING: Section = section(
         required("disk", Bytes, "Root disk."),
         required("price", Hourly, "Price, as in 0.05/hour."),
         optional("dedicated", Name, "Tenant whose hosts alone stand on its machines. Default: machines are shared."),
+        optional("arch", super::ARCH, "Instruction set. Default: amd64."),
+        optional("gpus", Int(0, 1024), "Graphics processors. Default: 0."),
+        optional("features", super::TEXT_LIST, "What else it has, as in local-disk. Default: nothing."),
     ],
 );
 

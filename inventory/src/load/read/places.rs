@@ -6,9 +6,10 @@ use ipnet::IpNet;
 
 use super::{Reader, existing::Sort, known::What, pools::Providers, rules::ordinal_of};
 use crate::{
-    desired::{NetworkDecl, Place, PlacePattern, ProviderSpec},
+    desired::{NetworkDecl, Place, PlacePattern, ProviderSpec, Spread},
     load::suggest::hint,
     names::{Name, Text, wildcard},
+    units::Money,
     yaml::{Entry, Node},
 };
 
@@ -46,13 +47,40 @@ impl<'n, 's> Reader<'n, 's> {
                 on.push(PlacePattern(text.into()));
             }
         }
+        let (spread, max_skew) = self.spread(node);
         Place {
             on,
-            spread: self.word(node, "spread"),
+            spread,
+            max_skew,
+            affinity: self.near(node, "affinity"),
+            anti_affinity: self.near(node, "anti_affinity"),
+            max_price: node.get("max_price").and_then(|price| Money::parse_monthly(price.text()?).ok()),
             optimize: self.word(node, "optimize").unwrap_or_default(),
             apart: self.word(node, "apart"),
             offerings: self.texts(node, "offerings"),
         }
+    }
+
+    /// `spread: zone`, or `spread: { by: zone, max_skew: 1 }`.
+    fn spread(&mut self, place: &Node<'_>) -> (Option<Spread>, Option<u32>) {
+        match place.get("spread") {
+            Some(spread) if spread.text().is_none() => (self.word(spread, "by"), self.optional(spread, "max_skew")),
+            _ => (self.word(place, "spread"), None),
+        }
+    }
+
+    /// Pools by name, and what their hosts share or do not share with those of this one.
+    fn near(&mut self, place: &Node<'_>, key: &str) -> BTreeMap<Name, Spread> {
+        let Some(node) = place.get(key) else { return BTreeMap::new() };
+        let mut near = BTreeMap::new();
+        for entry in node.entries() {
+            if self.known.check(What::Pool, &entry.key, entry.at, &mut self.problems)
+                && let (Ok(pool), Some(what)) = (Name::new(&entry.key), self.word(node, &entry.key))
+            {
+                near.insert(pool, what);
+            }
+        }
+        near
     }
 
     fn check_place(&mut self, item: &Node<'_>, text: &str, sort: Sort) -> bool {

@@ -11,7 +11,7 @@ use super::{
     rules::ordinal_of,
 };
 use crate::{
-    desired::{NetworkDecl, OnRemove, PoolSpec, PoolVolume, ProviderSpec, Size},
+    desired::{Needs, NetworkDecl, OnRemove, PoolSpec, PoolVolume, ProviderSpec, Size},
     load::suggest::hint,
     names::{Address, Kind, Name, Text},
     units::Bytes,
@@ -76,6 +76,7 @@ impl<'n, 's> Reader<'n, 's> {
             root: node.get("root").and_then(|root| self.reference(root.get("tier")?, What::Tier)),
             hosts: self.hosts(entry, own.as_ref().unwrap_or(&base), sort),
             size: node.get("size").filter(|_| !named).map(|size| self.size(size)),
+            needs: node.get("size").filter(|_| !named).map(|size| self.needs(size)).unwrap_or_default(),
             image,
             network,
             place,
@@ -102,6 +103,14 @@ impl<'n, 's> Reader<'n, 's> {
             vcpus: self.value(node, "vcpus", 1),
             memory: self.value(node, "memory", Bytes(0)),
             disk: self.value(node, "disk", Bytes(0)),
+        }
+    }
+
+    fn needs(&mut self, size: &Node<'_>) -> Needs {
+        Needs {
+            arch: self.word(size, "arch"),
+            gpus: self.value(size, "gpus", 0),
+            features: self.texts(size, "features"),
         }
     }
 

@@ -130,6 +130,9 @@ impl<'n, 's> Reader<'n, 's> {
                 disk: self.value(&entry.value, "disk", Bytes(0)),
                 price: price.unwrap_or_default(),
                 dedicated: entry.value.get("dedicated").and_then(|tenant| self.reference(tenant, What::Tenant)),
+                arch: self.word(&entry.value, "arch"),
+                gpus: self.value(&entry.value, "gpus", 0),
+                features: self.texts(&entry.value, "features"),
             };
             if entry.key.contains(['/', '*']) {
                 self.say(entry.at, format!("`{}` is not the name of an offering", entry.key), "without `/` and `*`");

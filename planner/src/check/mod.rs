@@ -32,6 +32,7 @@ mod networks;
 mod order;
 mod place;
 mod room;
+mod together;
 mod whole;
 
 /// What a plan does wrong.
@@ -114,6 +115,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     copies::check(&facts, &mut notes);
     guard::check(&facts, &mut notes);
     place::check(&facts, &mut notes);
+    together::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);

@@ -161,11 +161,7 @@ fn spot_unfit(
     if image != Some(&host.image) || !market.images.contains(&host.image) {
         return Some("its image is not the declared one, or not on offer".into());
     }
-    let allows = |pattern: &str| {
-        let place = [provider.as_str(), &host.region, &host.zone];
-        pattern.split('/').zip(place).all(|(part, text)| wildcard(part, text))
-    };
-    if !pool.place.on.is_empty() && !pool.place.on.iter().any(|pattern| allows(&pattern.0)) {
+    if !allowed(pool, provider, &host.region, &host.zone) {
         return Some("its place is not in place.on".into());
     }
     if pool.network != host.network {
@@ -188,7 +184,7 @@ fn spot_unfit(
 }
 
 /// Why machines of an offering are not for hosts of a pool.
-fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<&'static str> {
+pub(super) fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<&'static str> {
     let alone = facts.input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
     let named = pool.place.offerings.is_empty() || pool.place.offerings.iter().any(|p| wildcard(p, &offered.name));
     match &offered.dedicated {
@@ -197,6 +193,13 @@ fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<
         None if alone == Some(Isolation::DedicatedHosts) => Some("its offering is shared, and its tenant shares none"),
         _ => None,
     }
+}
+
+/// Whether a place is one that its pool allows.
+pub(super) fn allowed(pool: &PoolSpec, provider: &str, region: &str, zone: &str) -> bool {
+    let allows =
+        |pattern: &str| pattern.split('/').zip([provider, region, zone]).all(|(part, text)| wildcard(part, text));
+    pool.place.on.is_empty() || pool.place.on.iter().any(|pattern| allows(&pattern.0))
 }
 
 /// Why a machine is not what a pool needs besides its size, or costs more than it may.
@@ -239,7 +242,7 @@ fn root_unfit(facts: &Facts<'_>, provider: &Name, host: &HostSpec, pool: &PoolSp
 }
 
 /// Whether a backend of a provider serves a tier in a zone.
-fn serves(facts: &Facts<'_>, provider: &Name, backend: &str, tier: &TierSpec, zone: &Text) -> bool {
+pub(super) fn serves(facts: &Facts<'_>, provider: &Name, backend: &str, tier: &TierSpec, zone: &Text) -> bool {
     let market = facts.input.markets.get(provider);
     let Some(offer) = market.and_then(|market| market.backends.iter().find(|b| *b.name == *backend)) else {
         return false;
@@ -273,7 +276,7 @@ fn gentle(facts: &Facts<'_>, step: &Step, from: &Spec, to: &Spec, notes: &mut No
 }
 
 /// Features that a pool needs, read off its declaration.
-fn wanted(pool: &PoolSpec) -> BTreeSet<Feature> {
+pub(super) fn wanted(pool: &PoolSpec) -> BTreeSet<Feature> {
     let mut out = BTreeSet::new();
     let spec = &pool.bootstrap;
     let mut need = |feature, needed: bool| out.extend(needed.then_some(feature));
@@ -331,8 +334,10 @@ fn alternatives(facts: &Facts<'_>, offers: &Offers<'_>, step: &Step, host: &Host
         if let Some(detail) = unfit {
             notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("alternative: {detail}"));
         }
-        if !pool.volumes.is_empty() && (&other.region, &other.zone) != (&host.region, &host.zone) {
-            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is not where its volumes are");
+        let bound =
+            !pool.volumes.is_empty() || super::together::bound(&facts.input.desired, pool, record.pool.as_ref());
+        if bound && (&other.region, &other.zone) != (&host.region, &host.zone) {
+            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is in another zone");
         }
     }
 }

@@ -159,6 +159,8 @@ impl<'a> Builder<'_, 'a> {
                 *dry.entry((&offering.name, why)).or_default() += 1;
                 continue;
             }
+            // A place that is sold out counts for spreading all the same.
+            let domain = domain(family, self.spec.place.spread, provider, offering);
             if let Some(why) = self.stock(provider, offering) {
                 let candidate = format!("{provider}/{}/{}", offering.zone, offering.name).into();
                 family.refusals.push(Refusal { candidate, why });
@@ -180,7 +182,7 @@ impl<'a> Builder<'_, 'a> {
                     root,
                     price: offering.price + price,
                     console,
-                    domain: domain(family, self.spec.place.spread, provider, offering),
+                    domain,
                     charges: Charges::new(),
                 };
                 let spec = Spec::Host(spot.host(self.spec, &Vec::new()));

@@ -12,7 +12,8 @@ use super::{
     asks::asked,
     family::{Builder, Family, domain_key},
     ledger::{Ledger, amount_in},
-    seats::{Fresh, Room, Session, Space},
+    near::Others,
+    seats::{Fresh, Room, Rules, Session, Space},
     tiers::Tiers,
 };
 use crate::{
@@ -31,6 +32,8 @@ type Corner = Option<(Text, Text)>;
 pub(crate) struct Places<'a> {
     pub family: Rc<Family<'a>>,
     pub session: Session,
+    /// What hosts of other pools mean for it.
+    pub others: Others,
     groups: BTreeMap<(Name, Corner), GroupId>,
     failed: BTreeMap<Option<Pin>, GroupId>,
 }
@@ -86,16 +89,24 @@ impl<'a> Planner<'a> {
                 present.extend(family.domains.get(&key));
             }
         }
-        let session = Session::new(&family, spread.is_some(), present.into_iter());
-        let places = Places { family, session, groups: BTreeMap::new(), failed: BTreeMap::new() };
+        let rules = self.pools[pool].decl.map(|decl| Rules::of(&decl.place)).unwrap_or_default();
+        let session = Session::new(&family, rules, present.into_iter());
+        let others = self.others(pool);
+        let places = Places { family, session, others, groups: BTreeMap::new(), failed: BTreeMap::new() };
         self.places.insert(pool, places);
         Ok(())
     }
 
-    /// Hosts with volumes cannot leave their zone, so their alternatives are those of the zone.
+    /// Hosts with volumes, and those whose place is a matter of where others stand, cannot leave their zone, so their
+    /// alternatives are those of the zone.
     fn corner(&self, pool: usize, region: &Text, zone: &Text) -> Corner {
-        let volumes = self.pools[pool].decl.is_some_and(|decl| !decl.volumes.is_empty());
-        volumes.then(|| (region.clone(), zone.clone()))
+        let ruled = |decl: &PoolSpec| {
+            let place = &decl.place;
+            place.max_skew.is_some() || !place.affinity.is_empty() || !place.anti_affinity.is_empty()
+        };
+        let stuck = self.pools[pool].decl.is_some_and(|decl| !decl.volumes.is_empty() || ruled(decl));
+        let bound = self.places.get(&pool).is_some_and(|places| places.others.bind());
+        (stuck || bound).then(|| (region.clone(), zone.clone()))
     }
 
     /// Notes that a host got a place.

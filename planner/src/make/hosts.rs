@@ -226,6 +226,7 @@ impl<'a> Planner<'a> {
         });
         let zone = made.spec.host().map_or_else(|| "".into(), |host| host.zone.clone());
         let endpoint = self.endpoint_of(&made);
+        self.count_in((pool, host), &made.provider, &made.spec);
         let action = match made.group {
             Some(group) => Action::Create { spec: made.spec, record, group: Some(group) },
             None => Action::Adopt { spec: made.spec, record },

@@ -162,6 +162,17 @@ impl Ledger {
         self.accounts[id.0 as usize].room
     }
 
+    /// How much of the scarcest of these accounts is used, in millionths; those of a tenant are the same everywhere.
+    pub(crate) fn share(&self, charges: &Charges) -> u64 {
+        let share = |(id, _): &(AccountId, u64)| {
+            let account = &self.accounts[id.0 as usize];
+            let used = u128::from(account.limit.saturating_sub(account.room));
+            let tenant = account.name.starts_with("tenant/");
+            (!tenant).then(|| u64::try_from(used * 1_000_000 / u128::from(account.limit.max(1))).unwrap_or(u64::MAX))
+        };
+        charges.iter().filter_map(share).max().unwrap_or(0)
+    }
+
     /// Name, limit, and what would be used if `want` were granted.
     pub(crate) fn describe(&self, id: AccountId, want: &Charges) -> (Text, u64, u64) {
         let account = &self.accounts[id.0 as usize];

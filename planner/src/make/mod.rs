@@ -13,6 +13,7 @@
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
 //!
+//! `near` says which places hosts of other pools close.
 //! `asks`, `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
 use std::{
@@ -43,6 +44,7 @@ mod judge;
 mod ladder;
 pub(crate) mod ledger;
 mod moves;
+mod near;
 mod networks;
 mod order;
 mod record;
@@ -175,6 +177,8 @@ pub(crate) struct Planner<'a> {
     pub places: BTreeMap<usize, Places<'a>>,
     /// Places per wish, shared by pools with the same wish.
     pub families: BTreeMap<Vec<u8>, Rc<family::Family<'a>>>,
+    /// Where hosts of each pool stand, once somebody asks.
+    pub census: Option<near::Census>,
     pub kept: Vec<BTreeMap<Standing, Rc<Kept>>>,
     pub groups: Vec<GroupDraft<'a>>,
     pub drafts: Drafts,
@@ -264,6 +268,7 @@ impl<'a> Planner<'a> {
             tiers: Tiers::default(),
             places: BTreeMap::new(),
             families: BTreeMap::new(),
+            census: None,
             groups: Vec::new(),
             drafts: Drafts::default(),
             networks: BTreeMap::new(),

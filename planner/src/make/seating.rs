@@ -47,6 +47,7 @@ impl<'a> Planner<'a> {
     fn seat(&mut self, id: HostId, own: Charges) -> Result<Option<Made>, PlanError> {
         let Some(decl) = self.pools[id.0].decl else { return Ok(None) };
         self.open_places(id.0)?;
+        self.mind_others(id.0)?;
         let (fresh, pin) = self.wanted_space(id, decl);
         let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
         let ask = Ask { tenant: &decl.tenant, fresh, pin, own };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Money, Name, Text,
-    desired::PoolVolume,
+    desired::{Optimize, Place, PoolVolume},
     object::{Spec, VolumeSpec},
 };
 
@@ -98,7 +98,35 @@ pub(crate) struct Session {
     refused: BTreeMap<Text, Text>,
     /// Accounts of the tenant that stood against a place.
     short: BTreeMap<AccountId, (Charges, Text)>,
-    spread: bool,
+    rules: Rules,
+    /// Why hosts of other pools close a place, by place; empty: they close none.
+    bars: Vec<Option<Text>>,
+    /// Hosts of all pools in the zone of each place; empty where that does not matter.
+    crowd: Vec<u32>,
+    /// Names of the domains, for messages.
+    names: Vec<Text>,
+}
+
+/// How places of a pool are chosen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rules {
+    /// Whether the domain with the fewest hosts comes first.
+    pub even: bool,
+    /// The most by which domains may differ.
+    pub most: Option<u32>,
+    pub optimize: Optimize,
+}
+
+impl Rules {
+    pub(crate) fn of(place: &Place) -> Self {
+        let most = place.spread.and(place.max_skew);
+        Self { even: place.spread.is_some() && most.is_none(), most, optimize: place.optimize }
+    }
+}
+
+/// Whether the order of places depends on how much they are used.
+pub(crate) fn by_use(optimize: Optimize) -> bool {
+    matches!(optimize, Optimize::Balance | Optimize::Pack)
 }
 
 /// What placing looks at and counts down.
@@ -111,7 +139,7 @@ pub(crate) struct Room<'r, 'a> {
 
 impl Session {
     /// `present`: domain of each host that stays.
-    pub(crate) fn new(family: &Family<'_>, spread: bool, present: impl Iterator<Item = u32>) -> Self {
+    pub(crate) fn new(family: &Family<'_>, rules: Rules, present: impl Iterator<Item = u32>) -> Self {
         let mut domains = vec![Vec::new(); family.domains.len()];
         for (at, spot) in (0..).zip(&family.spots) {
             domains[spot.domain as usize].push(at);
@@ -128,7 +156,10 @@ impl Session {
             queue: BTreeSet::new(),
             refused: BTreeMap::new(),
             short: BTreeMap::new(),
-            spread,
+            rules,
+            bars: Vec::new(),
+            crowd: Vec::new(),
+            names: names(family),
         };
         for domain in 0..session.domains.len() {
             session.enqueue(domain);
@@ -138,7 +169,7 @@ impl Session {
 
     fn key(&self, domain: usize) -> Option<(u32, u32, u32)> {
         let head = *self.domains[domain].get(self.heads[domain])?;
-        let count = if self.spread { self.counts[domain] } else { 0 };
+        let count = if self.rules.even { self.counts[domain] } else { 0 };
         Some((count, head, u32::try_from(domain).ok()?))
     }
 
@@ -162,8 +193,10 @@ impl Session {
         if ask.pin.is_some() || !ask.own.is_empty() {
             return self.seat_one(family, ask, room);
         }
-        while let Some(&(_, head, domain)) = self.queue.first() {
-            let domain = domain as usize;
+        if by_use(self.rules.optimize) {
+            return self.seat_by_use(family, ask, room);
+        }
+        while let Some((head, domain)) = self.next() {
             let tried = self.attempt(family, head as usize, ask, room);
             self.dequeue(domain);
             // A place that has no room for this host has none for the later ones, which ask for the same.
@@ -179,18 +212,115 @@ impl Session {
         Err(self.full(family))
     }
 
+    /// The best place left, and its domain.
+    fn next(&mut self) -> Option<(u32, usize)> {
+        if self.rules.most.is_none() {
+            return self.queue.first().map(|&(_, head, domain)| (head, domain as usize));
+        }
+        let found = self.queue.iter().map(|&(_, head, domain)| (head, domain as usize));
+        let found = found.clone().find(|(_, domain)| self.may_grow(*domain));
+        if found.is_none() {
+            self.uneven();
+        }
+        found
+    }
+
+    /// Whether one more host in a domain leaves the numbers of hosts near enough to each other.
+    fn may_grow(&self, domain: usize) -> bool {
+        let least = || self.counts.iter().min().copied().unwrap_or(0);
+        self.rules.most.is_none_or(|most| self.counts[domain] < least().saturating_add(most))
+    }
+
+    /// Notes that what holds back is how unevenly hosts would be spread.
+    fn uneven(&mut self) {
+        let Some(most) = self.rules.most else { return };
+        let Some((least, at)) = self.counts.iter().copied().zip(0..).min() else { return };
+        let emptiest: usize = at;
+        let held = self.queue.iter().map(|&(_, _, domain)| domain as usize);
+        let held: Vec<usize> = held.filter(|domain| !self.may_grow(*domain)).collect();
+        for domain in held {
+            let why =
+                format!("max_skew {most}: {} hosts here, {least} in {}", self.counts[domain], self.names[emptiest]);
+            self.refuse(self.names[domain].clone(), why.into());
+        }
+    }
+
+    /// Where the emptiest place, or the fullest, comes first.
+    fn seat_by_use<'a>(
+        &mut self,
+        family: &Family<'a>,
+        ask: &Ask<'_, 'a>,
+        room: &mut Room<'_, 'a>,
+    ) -> Result<Seat, Full> {
+        let mut order: Vec<((u32, u64, u64), usize)> = Vec::with_capacity(family.spots.len());
+        for (at, spot) in family.spots.iter().enumerate() {
+            let domain = spot.domain as usize;
+            // What is before the head has no room, and never will have.
+            if self.domains[domain].get(self.heads[domain]).is_none_or(|head| at < *head as usize) {
+                continue;
+            }
+            let (share, crowd) =
+                (room.ledger.share(&spot.charges), u64::from(self.crowd.get(at).copied().unwrap_or(0)));
+            let used = match self.rules.optimize {
+                Optimize::Pack => (u64::MAX - share, u64::MAX - crowd),
+                _ => (share, crowd),
+            };
+            let count = if self.rules.even { self.counts[domain] } else { 0 };
+            order.push(((count, used.0, used.1), at));
+        }
+        order.sort_unstable();
+        for (_, at) in order {
+            let domain = family.spots[at].domain as usize;
+            if !self.may_grow(domain) {
+                continue;
+            }
+            if let Some(seat) = self.attempt(family, at, ask, room) {
+                self.dequeue(domain);
+                self.counts[domain] += 1;
+                self.enqueue(domain);
+                let place =
+                    |spot: &super::family::Spot<'a>| (spot.provider, &spot.offering.region, &spot.offering.zone);
+                let here = place(&family.spots[at]);
+                for (crowd, spot) in self.crowd.iter_mut().zip(&family.spots) {
+                    *crowd += u32::from(place(spot) == here);
+                }
+                return Ok(seat);
+            }
+            if self.domains[domain].get(self.heads[domain]) == u32::try_from(at).ok().as_ref() {
+                self.dequeue(domain);
+                self.heads[domain] += 1;
+                self.enqueue(domain);
+            }
+        }
+        self.uneven();
+        Err(self.full(family))
+    }
+
+    /// Sets what hosts of other pools mean for each place, and looks at all places anew.
+    pub(crate) fn close(&mut self, bars: Vec<Option<Text>>, crowd: Vec<u32>) {
+        (self.bars, self.crowd) = (bars, crowd);
+        (0..self.domains.len()).for_each(|domain| self.dequeue(domain));
+        self.heads.fill(0);
+        (0..self.domains.len()).for_each(|domain| self.enqueue(domain));
+    }
+
     /// For hosts that not every place is open to: looks at the places in the order that spreading asks for.
     fn seat_one<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Result<Seat, Full> {
+        let pinned = ask.pin.is_some();
         let open = |spot: &super::family::Spot<'_>| {
             ask.pin.as_ref().is_none_or(|(provider, zone)| spot.provider == provider && spot.offering.zone == *zone)
         };
         let mut order: Vec<(u32, usize)> = Vec::new();
         for (at, spot) in family.spots.iter().enumerate().filter(|(_, spot)| open(spot)) {
-            let count = if self.spread { self.counts[spot.domain as usize] } else { 0 };
+            let count = if self.rules.even { self.counts[spot.domain as usize] } else { 0 };
             order.push((count, at));
         }
         order.sort_unstable();
         for (_, at) in order {
+            // A host goes back to its volumes however many others are there.
+            if !pinned && !self.may_grow(family.spots[at].domain as usize) {
+                continue;
+            }
             if let Some(seat) = self.attempt(family, at, ask, room) {
                 let domain = family.spots[at].domain as usize;
                 self.dequeue(domain);
@@ -236,6 +366,10 @@ impl Session {
         room: &mut Room<'_, 'a>,
     ) -> Option<Seat> {
         let spot = &family.spots[at];
+        if let Some(why) = self.bars.get(at).and_then(Option::clone) {
+            self.refuse(format!("{}/{}", spot.provider, spot.offering.zone).into(), why);
+            return None;
+        }
         let name = || Text::from(format!("{}/{}/{}", spot.provider, spot.offering.zone, spot.offering.name));
         if !room.stock.left(spot.stock) {
             self.refuse(name(), "none left".into());
@@ -265,6 +399,19 @@ impl Session {
     fn refuse(&mut self, candidate: Text, why: Text) {
         self.refused.entry(candidate).or_insert(why);
     }
+}
+
+/// What messages call the domains: `PROVIDER`, `PROVIDER/REGION` or `PROVIDER/ZONE`.
+fn names(family: &Family<'_>) -> Vec<Text> {
+    let mut names = vec![Text::from(""); family.domains.len()];
+    for ((provider, region, zone), domain) in &family.domains {
+        let part = if zone.is_empty() { region } else { zone };
+        names[*domain as usize] = match part.is_empty() {
+            true => provider.clone(),
+            false => format!("{provider}/{part}").into(),
+        };
+    }
+    names
 }
 
 /// Backends for all new volumes of a host, with what host and volumes take together.

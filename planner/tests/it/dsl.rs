@@ -172,6 +172,20 @@ fn happen(world: &mut World, words: &[&str]) {
             let all = &mut world.markets.get_mut(provider).unwrap().offerings;
             all.iter_mut().filter(|o| &*o.name == offering).for_each(|o| o.dedicated = Some(name(words[2])));
         }
+        // PROVIDER/OFFERING is told to be so.
+        "machine" => {
+            let (provider, offering) = words[1].split_once('/').unwrap();
+            let all = &mut world.markets.get_mut(provider).unwrap().offerings;
+            for o in all.iter_mut().filter(|o| &*o.name == offering) {
+                for (key, value) in &options {
+                    match *key {
+                        "arch" => o.arch = Some(if *value == "arm64" { Arch::Arm64 } else { Arch::Amd64 }),
+                        "gpus" => o.gpus = value.parse().unwrap(),
+                        _ => o.features = value.split(',').map(Text::from).collect(),
+                    }
+                }
+            }
+        }
         "others-network" => {
             let (id, called) = (words[2].into(), words[3].into());
             let offer = NetworkOffer { id, name: called, external: false, free: None };
@@ -362,7 +376,16 @@ fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
             "offerings" => spec.place.offerings = value.split(',').map(Text::from).collect(),
             "disk" => spec.size.as_mut().unwrap().disk = gib(value),
             "spread" => spec.place.spread = Some(Spread::Zone),
+            "skew" => (spec.place.spread, spec.place.max_skew) = (Some(Spread::Zone), Some(value.parse().unwrap())),
             "cheapest" => spec.place.optimize = Optimize::Cost,
+            "balance" => spec.place.optimize = Optimize::Balance,
+            "pack" => spec.place.optimize = Optimize::Pack,
+            "max-price" => spec.place.max_price = Some(Money::units(value.parse().unwrap())),
+            "near" => drop(spec.place.affinity.insert(name(value), Spread::Zone)),
+            "far" => drop(spec.place.anti_affinity.insert(name(value), Spread::Zone)),
+            "arch" => spec.needs.arch = Some(Arch::Arm64).filter(|_| *value == "arm64").or(Some(Arch::Amd64)),
+            "gpus" => spec.needs.gpus = value.parse().unwrap(),
+            "features" => spec.needs.features = value.split(',').map(Text::from).collect(),
             "volume" => volume(spec, value),
             "label" => {
                 let (key, value) = value.split_once(':').unwrap();

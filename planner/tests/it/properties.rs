@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use pool_inventory::{
     Address, Bytes, Kind, Money, Percent,
     desired::{
-        Apart, Hosts, Isolation, NetworkDecl, OnRemove, Peer, PlacePattern, PoolSpec, PoolVolume, Ports, Protocol,
-        QuotaSpec, Rule, Size, Spread,
+        Apart, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec, PoolVolume, Ports,
+        Protocol, QuotaSpec, Rule, Size, Spread,
     },
     market::{Change, Drift, Feature, HostSeen},
     object::{Spec, Status},
@@ -49,6 +49,7 @@ enum Event {
     Fixed(usize, u8),
     Public(usize, bool),
     Offerings(usize, u8),
+    Beside(usize, usize, u8),
     Alone(usize, bool),
     Rule(u8),
     Quota(Option<u64>, Option<u64>, Option<u64>, Option<u32>),
@@ -128,6 +129,7 @@ fn special() -> impl Strategy<Value = Event> {
         1 => (pool.clone(), 0..4u8).prop_map(|(p, n)| Event::Fixed(p, n)),
         1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Public(p, on)),
         1 => (pool.clone(), 0..3u8).prop_map(|(p, n)| Event::Offerings(p, n)),
+        2 => (pool.clone(), pool.clone(), 0..7u8).prop_map(|(p, q, n)| Event::Beside(p, q, n)),
         1 => (pool, any::<bool>()).prop_map(|(p, on)| Event::Alone(p, on)),
         1 => any::<u8>().prop_map(Event::Rule),
     ]
@@ -227,6 +229,7 @@ fn declare(world: &mut World, event: &Event) {
     | Event::Fixed(at, _)
     | Event::Public(at, _)
     | Event::Offerings(at, _)
+    | Event::Beside(at, ..)
     | Event::Alone(at, _)
     | Event::Tenant(at, _)) = event
     else {
@@ -283,6 +286,20 @@ fn declare_special(spec: &mut PoolSpec, event: &Event) {
         Event::Public(_, on) => {
             spec.public = on.then(|| "outside".into());
             spec.place.apart = on.then_some(Apart::May);
+        }
+        Event::Beside(pool, other, n) => {
+            let place = &mut spec.place;
+            (place.spread, place.max_skew, place.optimize) = (None, None, Optimize::Prefer);
+            (place.affinity, place.anti_affinity) = Default::default();
+            match n {
+                1 => (place.spread, place.max_skew) = (Some(Spread::Zone), Some(1)),
+                2 => (place.spread, place.max_skew) = (Some(Spread::Provider), Some(2)),
+                3 if pool != other => drop(place.affinity.insert(name(POOLS[*other]), Spread::Zone)),
+                4 if pool != other => drop(place.anti_affinity.insert(name(POOLS[*other]), Spread::Zone)),
+                5 => place.optimize = Optimize::Balance,
+                6 => place.optimize = Optimize::Pack,
+                _ => {}
+            }
         }
         Event::Offerings(_, n) => {
             let all: &[&str] = [&[][..], &["m", "l", "x"], &["s"]][usize::from(*n)];

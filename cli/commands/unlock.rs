@@ -7,13 +7,17 @@ use crate::{
     args::Unlock,
     context::{Context, Outcome},
     error::{CliError, ExitCode},
+    render::{status, when::Clock},
 };
 
 /// Takes the lease away from its holder.
 pub fn run(cx: &Context, args: &Unlock) -> Outcome {
     confirm(cx, &format!("Take lease {} away from its holder?", args.id), &format!("unlock {} --yes", args.id))?;
-    cx.with_environment(async |env: Environment| Ok(env.unlock(&args.id).await?))?;
-    cx.ui.answer("unlock", ExitCode::Done, &json!({ "lease": args.id }), || format!("lease {} is free\n", args.id));
+    let lease = cx.with_environment(async |env: Environment| Ok(env.unlock(&args.id).await?))?;
+    let clock = Clock::system();
+    cx.ui.answer("unlock", ExitCode::Done, &json!({ "lease": lease.id, "was": lease }), || {
+        format!("lease {} is free; it was held by {}\n", lease.id, status::holder(&lease, &clock))
+    });
     Ok(ExitCode::Done)
 }
 

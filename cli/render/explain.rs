@@ -200,7 +200,7 @@ mod tests {
         assert_snapshot!(explain(&Address::host("web-7"), &samples::sample()), @r"
         host/web-7
           is not there yet
-          ! stays: brake max_destroyed is used up (1 in one run)
+          ! stays: brake max_destroyed 10% is used up (1 of 14 in one run)
         ");
     }
 

@@ -340,7 +340,7 @@ mod tests {
           ~ host/web-1         tags.owner "a" → "b"                           in place  spec changed
         -/+ host/db-0          image debian-11 → debian-12                    rebuild   spec changed
           > host/web-1         bootstrap                                                file /etc/motd differs
-          ! host/web-7         stays: brake max_destroyed is used up (1 in one run)
+          ! host/web-7         stays: brake max_destroyed 10% is used up (1 of 14 in one run)
 
         Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 3 to bootstrap. + € 74.10/month
         Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
@@ -364,7 +364,7 @@ mod tests {
                 +++ /etc/motd
                 -hello
                 +welcome
-          ! host/web-7         stays: brake max_destroyed is used up (1 in one run)
+          ! host/web-7         stays: brake max_destroyed 10% is used up (1 of 14 in one run)
 
         Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 3 to bootstrap. + € 74.10/month
         Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c

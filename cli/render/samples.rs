@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pool_engine::ops::{Basis, SavedPlan};
 use pool_inventory::{
-    Address, Bytes, Lineage, Money, Name, Text,
+    Address, Bytes, Lineage, Money, Name, Percent, Text,
     desired::{OnRemove, Provisioning, Size},
     market::Drift,
     object::{Attachment, FieldChange, HostSpec, Spec, VolumeSpec},
@@ -121,7 +121,7 @@ pub fn sample() -> SavedPlan {
     let diff = "--- /etc/motd\n+++ /etc/motd\n-hello\n+welcome\n";
     let items = vec![Drift { item: "file /etc/motd".into(), detail: diff.into() }];
     steps.bootstrap("web-1", Reason::HostDrifted { items });
-    let brake = Why::Brake { brake: Brake::MaxDestroyed, allowed: 1 };
+    let brake = Why::Brake { brake: Brake::MaxDestroyed, share: Percent(1_000), allowed: 1, of: 14 };
     let mut saved = saved(steps.0, vec![Declined { address: Address::host("web-7"), why: brake }]);
     saved.plan.cost = CostChange { before: Money(0), after: Money(101_507) };
     saved

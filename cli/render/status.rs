@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use pool_engine::ops::{CheckAnswer, CheckLine, HostStatus, JournalLine, RunStatus, StatusReport};
+use pool_engine::ops::{CheckAnswer, CheckLine, HostStatus, JournalLine, LeaseStatus, RunStatus, StatusReport};
 use pool_inventory::{Address, Money, market::HostSeen, object::Recorded};
 
 use super::{
@@ -131,14 +131,7 @@ pub fn storage(report: &StatusReport) -> String {
 fn runs_below(report: &StatusReport, clock: &Clock) -> String {
     let mut text = String::new();
     if let Some(lease) = &report.lease {
-        let _ = writeln!(
-            text,
-            "lease    {} by {} ({}) since {}",
-            lease.id,
-            lease.holder,
-            lease.reason,
-            clock.time(lease.since)
-        );
+        let _ = writeln!(text, "lease    {} by {}", lease.id, holder(lease, clock));
     }
     if let Some(run) = &report.last_run {
         let outcome = run.outcome.as_deref().unwrap_or("not ended");
@@ -153,6 +146,14 @@ fn runs_below(report: &StatusReport, clock: &Clock) -> String {
         );
     }
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// Who holds a lease: `alice@ops, process 4711 (apply) since 10:20, until 10:21 unless renewed`
+pub fn holder(lease: &LeaseStatus, clock: &Clock) -> String {
+    let LeaseStatus { holder, reason, .. } = lease;
+    let (since, expires) = (clock.time(lease.since), clock.time(lease.expires));
+    let gone = if lease.alive { "" } else { "; that process is gone" };
+    format!("{holder} ({reason}) since {since}, until {expires} unless renewed{gone}")
 }
 
 /// Past runs, newest first.

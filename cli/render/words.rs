@@ -115,8 +115,8 @@ fn drift(items: &[Drift]) -> String {
 /// Why something was not done.
 pub fn why(why: &Why) -> String {
     match why {
-        Why::Brake { brake, allowed } => {
-            format!("stays: brake {} is used up ({allowed} in one run)", brake.as_str())
+        Why::Brake { brake, share, allowed, of } => {
+            format!("stays: brake {} {share} is used up ({allowed} of {of} in one run)", brake.as_str())
         }
         Why::Protected { by } => format!("stays: protected by its {by}"),
         Why::Kept => "stays: on_remove is keep".to_owned(),

@@ -16,13 +16,14 @@ use std::{
 pub use budget::Budget;
 use pool_inventory::{Kind, Token, market::Feature, object::Observed};
 use pool_providers::{Act, Operation, Progress, Provider, ProviderError, Request};
+use pool_state::StateError;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::crash;
+use crate::{crash, guard::Guard};
 
 /// How an act ended: the object as it is now, or none where it is gone.
 pub type Ended = Result<Option<Box<Observed>>, ProviderError>;
@@ -52,18 +53,20 @@ struct Waiting {
 pub struct Account {
     jobs: mpsc::Sender<Job>,
     provider: Arc<dyn Provider>,
+    guard: Guard,
     calls: Arc<AtomicU64>,
 }
 
 impl Account {
     /// Starts the actor; it ends when the last handle is dropped or `cancel` is. `limit` is the operator's.
-    pub fn start(provider: Arc<dyn Provider>, limit: Option<usize>, cancel: CancellationToken) -> Self {
+    pub fn start(provider: Arc<dyn Provider>, limit: Option<usize>, cancel: CancellationToken, guard: Guard) -> Self {
         let (jobs, inbox) = mpsc::channel(QUEUE);
         let calls = Arc::new(AtomicU64::new(0));
         let can = provider.capabilities();
         let actor = Actor {
             batch: can.batch.max(1),
             provider: provider.clone(),
+            guard: guard.clone(),
             budget: Budget::new(limit.unwrap_or(can.calls)),
             first_poll: can.poll.duration(),
             queue: VecDeque::new(),
@@ -75,7 +78,7 @@ impl Account {
             calls: calls.clone(),
         };
         tokio::spawn(actor.run(inbox, cancel));
-        Self { jobs, provider, calls }
+        Self { jobs, provider, guard, calls }
     }
 
     /// Carries out one act and waits for its end. No retries: that is the caller's policy.
@@ -89,12 +92,13 @@ impl Account {
     /// Looks an object up by the token of its creation.
     pub async fn find(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.provider.find(token).await
+        self.guard.under(self.provider.find(token)).await.unwrap_or_else(|lost| Err(fenced(&lost)))
     }
 
     /// All objects of a kind.
     pub async fn list(&self, kind: Kind) -> Result<Vec<Observed>, ProviderError> {
-        let (objects, calls) = crate::observe::list_kind(&*self.provider, kind).await?;
+        let listing = self.guard.under(crate::observe::list_kind(&*self.provider, kind)).await;
+        let (objects, calls) = listing.unwrap_or_else(|lost| Err(fenced(&lost)))?;
         self.calls.fetch_add(calls, Ordering::Relaxed);
         Ok(objects)
     }
@@ -116,11 +120,18 @@ impl Account {
     }
 }
 
+/// What a call that was not made, or not to its end, is answered with. The step's next write is refused for the same
+/// reason, and ends the run.
+fn fenced(lost: &StateError) -> ProviderError {
+    ProviderError::Other(lost.to_string().into())
+}
+
 type Submitted = (Vec<(Request, oneshot::Sender<Ended>)>, Vec<Result<Progress, ProviderError>>, Duration);
 type Polled = (Vec<Waiting>, Vec<Result<Progress, ProviderError>>);
 
 struct Actor {
     provider: Arc<dyn Provider>,
+    guard: Guard,
     batch: usize,
     budget: Budget,
     queue: VecDeque<Job>,
@@ -179,12 +190,14 @@ impl Actor {
         while !self.queue.is_empty() && self.budget.admits(self.submits.len(), now) {
             let count = self.queue.len().min(self.batch);
             let jobs: Vec<(Request, _)> = self.queue.drain(..count).map(|job| (job.request, job.reply)).collect();
-            let provider = self.provider.clone();
+            let (provider, guard) = (self.provider.clone(), self.guard.clone());
             self.calls.fetch_add(1, Ordering::Relaxed);
             self.submits.spawn(async move {
                 crash::point("call-before");
                 let begun = Instant::now();
-                let answers = provider.submit(jobs.iter().map(|(request, _)| request.clone()).collect()).await;
+                let requests = jobs.iter().map(|(request, _)| request.clone()).collect();
+                let answers = guard.under(provider.submit(requests)).await;
+                let answers = answers.unwrap_or_else(|lost| jobs.iter().map(|_| Err(fenced(&lost))).collect());
                 crash::point("call-after");
                 (jobs, answers, begun.elapsed())
             });
@@ -197,11 +210,12 @@ impl Actor {
             return;
         }
         let waiting = std::mem::take(&mut self.waiting);
-        let provider = self.provider.clone();
+        let (provider, guard) = (self.provider.clone(), self.guard.clone());
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.polls.spawn(async move {
             let operations: Vec<Operation> = waiting.iter().map(|w| w.operation.clone()).collect();
-            let answers = provider.poll(&operations).await;
+            let answers = guard.under(provider.poll(&operations)).await;
+            let answers = answers.unwrap_or_else(|lost| waiting.iter().map(|_| Err(fenced(&lost))).collect());
             (waiting, answers)
         });
     }

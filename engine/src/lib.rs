@@ -8,6 +8,7 @@
 //! | `run` | the one dispatcher of a run, its steps, and the pure queue of ready ones |
 //! | `account` | one actor per provider: batches, budget, one poller |
 //! | `taken` | what only the record knows of what was taken over |
+//! | `guard` | nothing is asked of the world unless the lease is held |
 //! | `retry` | what an error means for the next attempt |
 //! | `connect` | from declared providers and recorded hosts to things that can be talked to |
 //! | `wanted` | what bootstrap wants of one host, templates rendered |
@@ -19,6 +20,7 @@ mod clock;
 mod connect;
 mod crash;
 pub mod event;
+mod guard;
 mod observe;
 pub mod ops;
 mod probe;

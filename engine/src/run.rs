@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use pool_inventory::{Address, Lineage, Name, Text, object::HostMount};
 use pool_planner::Plan;
 
-use crate::{account::Account, connect::Hosts, wanted};
+use crate::{account::Account, connect::Hosts, guard::Guard, wanted};
 
 /// What all steps of a run share.
 pub struct Shared {
@@ -36,6 +36,8 @@ pub struct Shared {
     pub recorder: Recorder,
     /// Ways to hosts.
     pub hosts: Arc<Hosts>,
+    /// Lets steps act while the lease is held.
+    pub guard: Guard,
     /// Cancelled when the operator asks to stop: what is begun is finished, nothing further is begun.
     pub soft: tokio_util::sync::CancellationToken,
     /// The number of this run's first attempts.

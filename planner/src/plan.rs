@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pool_inventory::{
-    Address, Bytes, Lineage, Money, Name, Text,
+    Address, Bytes, Lineage, Money, Name, Percent, Text,
     desired::{Access, BackendSpec, BootstrapSpec, ProviderSpec, Scalar},
     market::{Drift, Feature},
     object::{FieldChange, KnownHost, Recorded, Spec},
@@ -257,8 +257,12 @@ pub enum Why {
     Brake {
         /// Which.
         brake: Brake,
-        /// How many the brake allows in this pool.
+        /// The share that the policy declares.
+        share: Percent,
+        /// How many hosts of this pool that is.
         allowed: usize,
+        /// Of how many.
+        of: usize,
     },
     /// It stays because it is protected; the word says by what: `pool`, `volume`, `environment`.
     Protected {

@@ -3,21 +3,29 @@
 //! The row in the file is the truth: an id and an epoch that rises with each holder and is compared in the same
 //! transaction as every write. Beside it each holder keeps an OS lock on a file of its own, named after the lease. The
 //! kernel drops it with the process, so a lease whose lock is free has a dead holder and is taken at once; a holder
-//! that hangs is waited for until its lease expires, or is unlocked by hand, and finds out at its next write.
+//! that hangs is waited for until its lease expires, or is unlocked by hand, and finds out before its next act: at its
+//! next write, or where it asks with [`Store::assure`].
+//!
+//! How long a lease lasts is measured from the start of the computer, so that setting the wall clock neither takes a
+//! lease from who is at work nor keeps one for who is not (`docs/decisions/0009-a-fence-before-every-act.md`).
 
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
-use jiff::Timestamp;
 use pool_inventory::{Text, names::hex};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use tokio::time::Instant;
 
 use crate::{
     StateError, Store,
+    clock::{self, Now, wall_ms},
     error::Fault,
     files,
     journal::Head,
@@ -44,11 +52,27 @@ pub struct LeaseRequest {
 /// The right to write. Dropping it without a release lets the next one take it at once.
 #[derive(Debug)]
 pub struct Lease {
+    pass: Pass,
+    quiet_since: std::time::Instant,
+    lock: LockFile,
+}
+
+/// What a holder shows before it acts; cheap to clone, and worth nothing once the lease is given back or taken away.
+#[derive(Debug, Clone)]
+pub struct Pass {
     id: Text,
     epoch: u64,
     ttl: Duration,
-    quiet_since: i64,
-    lock: LockFile,
+    /// When the expiry was put off last, in milliseconds since the start of the computer.
+    renewed: Arc<AtomicI64>,
+}
+
+impl Pass {
+    /// Whether the lease may have expired: it was not renewed for as long as it lasts.
+    fn is_stale(&self) -> bool {
+        let age = clock::boot_ms().saturating_sub(self.renewed.load(Ordering::SeqCst));
+        age >= millis(self.ttl)
+    }
 }
 
 /// A lease as it stands in the file.
@@ -73,23 +97,28 @@ pub struct LeaseInfo {
 impl Lease {
     /// Its id.
     pub fn id(&self) -> &Text {
-        &self.id
+        &self.pass.id
     }
 
     /// Rises with each holder.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.pass.epoch
     }
 
     /// How long it lasts without a renewal.
     pub fn ttl(&self) -> Duration {
-        self.ttl
+        self.pass.ttl
     }
 
-    /// Since when, at the latest, the holder before has done nothing, in milliseconds since 1970; it may lie ahead.
+    /// To be shown before acts; see [`Store::assure`].
+    pub fn pass(&self) -> Pass {
+        self.pass.clone()
+    }
+
+    /// Since when, at the latest, the holder before has done nothing.
     ///
-    /// A holder stops when its lease expires, and one that is dead has stopped before that.
-    pub fn quiet_since(&self) -> i64 {
+    /// A holder stops when its lease expires, and one that is dead or unlocked has stopped before this was taken.
+    pub fn quiet_since(&self) -> std::time::Instant {
         self.quiet_since
     }
 }
@@ -102,12 +131,13 @@ impl Store {
         let lock = LockFile::make(self.path(), &id)?;
         loop {
             match self.try_acquire(&request, &id).await? {
-                Taken::Yes { epoch, before, quiet_since } => {
+                Taken::Yes { epoch, before, at, quiet_ms } => {
                     if let Some(before) = before {
                         // Its holder is dead, or lost it: nobody looks at that lock again.
                         let _ = std::fs::remove_file(lock_path(self.path(), &before));
                     }
-                    return Ok(Lease { id, epoch, ttl: request.ttl, quiet_since, lock });
+                    let pass = Pass { id, epoch, ttl: request.ttl, renewed: Arc::new(AtomicI64::new(at)) };
+                    return Ok(Lease { pass, quiet_since: ago(quiet_ms), lock });
                 }
                 Taken::No(info) if Instant::now() >= deadline => return Err(held(info)),
                 Taken::No(_) => tokio::time::sleep_until((Instant::now() + POLL).min(deadline)).await,
@@ -122,19 +152,20 @@ impl Store {
             Box::pin(async move {
                 // Refuses a lineage that was replaced.
                 Head::read(conn, &lineage.0).await?;
-                let now = now_ms();
+                let now = Now::read();
                 let before = read(conn, &lineage.0).await?;
                 let current = before.as_ref().and_then(Held::info);
+                let left = before.as_ref().map_or(0, |row| row.left(&now));
                 if let Some(info) = &current
-                    && now < before.as_ref().map_or(0, |row| row.expires_ms)
+                    && left > 0
                     && is_alive(&path, &info.id)
                 {
                     return Ok(Taken::No(LeaseInfo { alive: true, ..info.clone() }));
                 }
-                let quiet_since = before.as_ref().map_or(0, |row| row.expires_ms);
                 let epoch = before.map_or(0, |row| row.epoch) + 1;
-                insert(conn, &lineage.0, &request, &id, epoch, now).await?;
-                Ok(Taken::Yes { epoch, before: current.map(|info| info.id), quiet_since })
+                insert(conn, &lineage.0, &request, &id, epoch, &now).await?;
+                let quiet_ms = u64::try_from(left.saturating_neg()).unwrap_or(0);
+                Ok(Taken::Yes { epoch, before: current.map(|info| info.id), at: now.boot_ms, quiet_ms })
             })
         })
         .await
@@ -142,29 +173,59 @@ impl Store {
 
     /// Puts the expiry of the lease off by its time to live.
     pub async fn renew(&self, lease: &Lease) -> Result<(), StateError> {
-        let (lineage, id, epoch) = (self.lineage().clone(), lease.id.clone(), lease.epoch);
-        let expires = now_ms().saturating_add(millis(lease.ttl));
+        self.put_off(&lease.pass).await
+    }
+
+    async fn put_off(&self, pass: &Pass) -> Result<(), StateError> {
+        let (lineage, id, epoch, ttl) = (self.lineage().clone(), pass.id.clone(), pass.epoch, millis(pass.ttl));
+        // Before the write: it may take long.
+        let now = Now::read();
+        let at = now.boot_ms;
         self.write(move |conn| {
             Box::pin(async move {
                 let done = sqlx::query(
-                    "UPDATE leases SET expires_ms = $4 WHERE scope = $1 AND id = $2 AND epoch = $3 \
+                    "UPDATE leases SET expires_ms = $4, boot = $5, expires_boot_ms = $6 \
+                     WHERE scope = $1 AND id = $2 AND epoch = $3 \
                      AND EXISTS (SELECT 1 FROM lineages WHERE lineage = $1 AND current = 1)",
                 )
                 .bind(lineage.0.as_ref())
                 .bind(id.as_ref())
                 .bind(signed(epoch))
-                .bind(expires)
+                .bind(now.wall_ms.saturating_add(ttl))
+                .bind(now.boot.as_deref())
+                .bind(now.boot_ms.saturating_add(ttl))
                 .execute(conn)
                 .await?;
                 if done.rows_affected() == 1 { Ok(()) } else { Err(StateError::LeaseLost.into()) }
             })
         })
+        .await?;
+        pass.renewed.fetch_max(at, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Makes sure that a lease is held, right before something is done under it: by looking at the file, and where it
+    /// may have expired meanwhile, by renewing it first.
+    pub async fn assure(&self, pass: &Pass) -> Result<(), StateError> {
+        if pass.is_stale() {
+            return self.put_off(pass).await;
+        }
+        let found = sqlx::query(
+            "SELECT 1 FROM leases WHERE scope = $1 AND id = $2 AND epoch = $3 \
+             AND EXISTS (SELECT 1 FROM lineages WHERE lineage = $1 AND current = 1)",
+        )
+        .bind(self.key())
+        .bind(pass.id.as_ref())
+        .bind(signed(pass.epoch))
+        .fetch_optional(self.readers())
         .await
+        .map_err(|error| self.fault(error))?;
+        found.map(|_| ()).ok_or(StateError::LeaseLost)
     }
 
     /// Gives the lease back. One that was lost is gone already, which is no error.
     pub async fn release(&self, lease: Lease) -> Result<(), StateError> {
-        let (lineage, id, epoch) = (self.lineage().clone(), lease.id.clone(), lease.epoch);
+        let (lineage, id, epoch) = (self.lineage().clone(), lease.id().clone(), lease.epoch());
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query("UPDATE leases SET id = NULL WHERE scope = $1 AND id = $2 AND epoch = $3")
@@ -228,12 +289,12 @@ async fn audit_unlock(
         "version": 1, "lease": &*info.id, "holder": &*info.holder, "reason": &*info.reason,
         "since": info.since, "expires": info.expires, "alive": info.alive,
     });
-    let audit = Audit { command: "unlock", kind: "unlocked", body: body.to_string(), at_ms: now_ms() };
+    let audit = Audit { command: "unlock", kind: "unlocked", body: body.to_string(), at_ms: wall_ms() };
     runs::audit(conn, lineage, run, audit).await
 }
 
 enum Taken {
-    Yes { epoch: u64, before: Option<Text>, quiet_since: i64 },
+    Yes { epoch: u64, before: Option<Text>, at: i64, quiet_ms: u64 },
     No(LeaseInfo),
 }
 
@@ -250,9 +311,19 @@ struct Held {
     reason: Text,
     since_ms: i64,
     expires_ms: i64,
+    boot: Option<Text>,
+    expires_boot_ms: Option<i64>,
 }
 
 impl Held {
+    /// Milliseconds until it expires; negative: since it did.
+    fn left(&self, now: &Now) -> i64 {
+        match self.expires_boot_ms {
+            Some(expires) if self.boot.is_some() && self.boot == now.boot => expires.saturating_sub(now.boot_ms),
+            _ => self.expires_ms.saturating_sub(now.wall_ms),
+        }
+    }
+
     /// What it says of the holder; none: nobody holds it.
     fn info(&self) -> Option<LeaseInfo> {
         Some(LeaseInfo {
@@ -269,10 +340,12 @@ impl Held {
 
 async fn read(conn: &mut SqliteConnection, scope: &str) -> Result<Option<Held>, Fault> {
     let text = |row: &SqliteRow, column: usize| Text::from(row.get::<&str, _>(column));
-    let row = sqlx::query("SELECT epoch, id, holder, reason, since_ms, expires_ms FROM leases WHERE scope = $1")
-        .bind(scope)
-        .fetch_optional(conn)
-        .await?;
+    let row = sqlx::query(
+        "SELECT epoch, id, holder, reason, since_ms, expires_ms, boot, expires_boot_ms FROM leases WHERE scope = $1",
+    )
+    .bind(scope)
+    .fetch_optional(conn)
+    .await?;
     Ok(row.map(|row| Held {
         epoch: unsigned(row.get(0)),
         id: row.get::<Option<&str>, _>(1).map(Text::from),
@@ -280,6 +353,8 @@ async fn read(conn: &mut SqliteConnection, scope: &str) -> Result<Option<Held>, 
         reason: text(&row, 3),
         since_ms: row.get(4),
         expires_ms: row.get(5),
+        boot: row.get::<Option<&str>, _>(6).map(Text::from),
+        expires_boot_ms: row.get(7),
     }))
 }
 
@@ -289,27 +364,34 @@ async fn insert(
     request: &LeaseRequest,
     id: &str,
     epoch: u64,
-    now: i64,
+    now: &Now,
 ) -> Result<(), Fault> {
+    let ttl = millis(request.ttl);
     sqlx::query(
-        "INSERT INTO leases (scope, epoch, id, holder, reason, since_ms, expires_ms) VALUES ($1,$2,$3,$4,$5,$6,$7) \
+        "INSERT INTO leases (scope, epoch, id, holder, reason, since_ms, expires_ms, boot, expires_boot_ms) \
+         VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9) \
          ON CONFLICT (scope) DO UPDATE SET epoch = excluded.epoch, id = excluded.id, holder = excluded.holder, \
-         reason = excluded.reason, since_ms = excluded.since_ms, expires_ms = excluded.expires_ms",
+         reason = excluded.reason, since_ms = excluded.since_ms, expires_ms = excluded.expires_ms, \
+         boot = excluded.boot, expires_boot_ms = excluded.expires_boot_ms",
     )
     .bind(scope)
     .bind(signed(epoch))
     .bind(id)
     .bind(request.holder.as_ref())
     .bind(request.reason.as_ref())
-    .bind(now)
-    .bind(now.saturating_add(millis(request.ttl)))
+    .bind(now.wall_ms)
+    .bind(now.wall_ms.saturating_add(ttl))
+    .bind(now.boot.as_deref())
+    .bind(now.boot_ms.saturating_add(ttl))
     .execute(conn)
     .await?;
     Ok(())
 }
 
-pub(crate) fn now_ms() -> i64 {
-    Timestamp::now().as_millisecond()
+/// The moment so many milliseconds ago; now, where the program's clock does not go back that far.
+fn ago(ms: u64) -> std::time::Instant {
+    let now = std::time::Instant::now();
+    now.checked_sub(Duration::from_millis(ms)).unwrap_or(now)
 }
 
 fn millis(span: Duration) -> i64 {

@@ -8,6 +8,7 @@
 //! | `objects` | rows of [`Recorded`](pool_inventory::object::Recorded) |
 //! | `leases` | who may write: an epoch in the file, and an OS lock that dies with its holder |
 //! | `plans`, `runs` | saved plans, used once; runs and how they ended |
+//! | `clock` | the wall clock, and the one that nobody can set |
 //! | `transfer` | export and import as JSON |
 //! | `stock` | remembered stock-outs |
 //!
@@ -16,6 +17,7 @@
 //!
 //! Deliberately absent: any knowledge of plans and events. Both are versioned bytes of other crates.
 
+mod clock;
 mod error;
 mod files;
 mod journal;
@@ -31,7 +33,7 @@ mod writer;
 
 pub use error::StateError;
 pub use journal::{Change, Entry, JournalRow};
-pub use leases::{Lease, LeaseInfo, LeaseRequest};
+pub use leases::{Lease, LeaseInfo, LeaseRequest, Pass};
 pub use plans::{NewPlan, SavedPlan};
 pub use runs::{Charge, NewRun, RunId, RunRow};
 pub use store::{OpenOptions, Store};

@@ -19,9 +19,10 @@ use crate::{
 };
 
 /// Every migration, in order; the number of the last one is the version of the state.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "state", include_str!("../migrations/0001_state.sql")),
     (2, "stock outs", include_str!("../migrations/0002_stock_outs.sql")),
+    (3, "runs and leases", include_str!("../migrations/0003_runs_and_leases.sql")),
 ];
 const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 

@@ -11,9 +11,10 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::{
     Lease, RunId, StateError, Store,
+    clock::wall_ms,
     error::Fault,
     journal::Head,
-    leases::{now_ms, random_id},
+    leases::random_id,
     objects::{self, Changes, ObjectRow},
     open,
     runs::{self, Audit},
@@ -84,7 +85,7 @@ impl Store {
                     "version": 1, "force": force, "from_lineage": &*export.lineage.0, "from_serial": export.serial,
                     "over_lineage": &*here.0, "over_serial": head.serial, "objects": export.objects.len(),
                 });
-                let audit = Audit { command: "state push", kind: "imported", body: body.to_string(), at_ms: now_ms() };
+                let audit = Audit { command: "state push", kind: "imported", body: body.to_string(), at_ms: wall_ms() };
                 runs::audit(conn, &export.lineage.0, &run, audit).await
             })
         })
@@ -187,7 +188,7 @@ async fn adopt(conn: &mut SqliteConnection, here: &Lineage, export: &Export) -> 
     )
     .bind(export.lineage.0.as_ref())
     .bind(here.0.as_ref())
-    .bind(now_ms().div_euclid(1000))
+    .bind(wall_ms().div_euclid(1000))
     .bind(signed(export.serial))
     .execute(conn)
     .await?;

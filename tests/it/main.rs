@@ -12,6 +12,7 @@ mod existing_hosts;
 mod fmt;
 mod init;
 mod inventories;
+mod leases;
 mod life;
 mod local;
 mod program;

@@ -1,10 +1,6 @@
 //! Applying a plan: take the lease, settle what is in doubt, mark the plan used, run its steps.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pool_inventory::{Name, Text};
 use pool_planner::Plan;
@@ -15,6 +11,7 @@ use crate::{
     account::Account,
     clock, connect,
     event::{Event, RunSummary},
+    guard::{self, Guard},
     random,
     run::{self, Limits, Recorder, Records, Shared},
 };
@@ -58,10 +55,10 @@ impl Environment {
         events: Events,
         interrupts: Interrupts,
     ) -> Result<RunSummary, OpsError> {
-        let quiet = quiet_since(lease);
+        let guard = Guard::new(store.clone(), lease.pass());
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = interrupts.hard.clone();
-        let accounts = self.accounts(&request.plan.plan, &cancel)?;
+        let accounts = self.accounts(&request.plan.plan, &cancel, &guard)?;
         store.begin_run(lease, new_run(&run, request)).await?;
         let shared = Arc::new(Shared {
             plan: request.plan.plan.clone(),
@@ -70,9 +67,10 @@ impl Environment {
             records: Records::new(store.objects().await?),
             recorder: Recorder::new(store.clone(), lease.clone(), run.clone(), events.clone()),
             hosts: self.ways(),
+            guard,
             soft: interrupts.soft.clone(),
             first_attempt: first_attempt(lease),
-            quiet,
+            quiet: lease.quiet_since(),
         });
         let steps = shared.plan.steps.len();
         shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: request.plan.id.clone(), steps }).await;
@@ -118,7 +116,7 @@ impl Environment {
     async fn settle_under(&self, store: &Store, lease: &Arc<Lease>) -> Result<(), OpsError> {
         let rows = store.objects().await?;
         let (events, _) = tokio::sync::mpsc::channel(1);
-        let quiet = quiet_since(lease);
+        let guard = Guard::new(store.clone(), lease.pass());
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = tokio_util::sync::CancellationToken::new();
         let _end = cancel.clone().drop_guard();
@@ -127,13 +125,15 @@ impl Environment {
         let accounts = open
             .into_iter()
             .map(|(name, provider)| {
-                let account = Account::start(provider, limit(&name), cancel.clone());
+                let account = Account::start(provider, limit(&name), cancel.clone(), guard.clone());
                 (name, account)
             })
             .collect();
         store.begin_run(lease, super::history::new_run(&run, "settle")).await?;
         let recorder = Recorder::new(store.clone(), lease.clone(), run.clone(), events);
-        let result = self.renewing(store, lease, run::settle(&accounts, &Records::new(rows), &recorder, quiet)).await;
+        let records = Records::new(rows);
+        let work = run::settle(&accounts, &records, &recorder, lease.quiet_since());
+        let result = self.renewing(store, lease, &guard, work).await;
         let (text, code) = match &result {
             Ok(()) => ("settled".to_owned(), 0),
             Err(error) => (chain(error), 1),
@@ -143,14 +143,15 @@ impl Environment {
     }
 
     /// Does something that may take longer than a lease lasts.
-    async fn renewing<T>(&self, store: &Store, lease: &Lease, work: impl Future<Output = T>) -> T {
+    async fn renewing<T>(&self, store: &Store, lease: &Lease, guard: &Guard, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
-        let mut renew = tokio::time::interval(LEASE_TTL / 3);
+        let (mut renew, mut beat) = (tokio::time::interval(LEASE_TTL / 3), tokio::time::interval(guard::BEAT));
         loop {
             tokio::select! {
                 done = &mut work => return done,
                 // One that is lost shows at the next write of the journal, which is refused.
                 _ = renew.tick() => drop(store.renew(lease).await),
+                _ = beat.tick() => guard.beat(),
             }
         }
     }
@@ -177,6 +178,7 @@ impl Environment {
         &self,
         plan: &Plan,
         cancel: &tokio_util::sync::CancellationToken,
+        guard: &Guard,
     ) -> Result<BTreeMap<Name, Account>, OpsError> {
         let mut accounts = BTreeMap::new();
         for (name, provider) in connect::providers(&plan.providers, &plan.backends, &self.places) {
@@ -187,7 +189,7 @@ impl Environment {
                 other => OpsError::Other(format!("failed to open provider {name}: {other}").into()),
             })?;
             let limit = self.request.limits.get(&name).copied();
-            accounts.insert(name, Account::start(provider, limit, cancel.clone()));
+            accounts.insert(name, Account::start(provider, limit, cancel.clone(), guard.clone()));
         }
         Ok(accounts)
     }
@@ -246,10 +248,4 @@ fn holder() -> Text {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| uid());
     let computer = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{user}@{computer}, process {}", std::process::id()).into()
-}
-
-/// Since when nobody has sent anything: since the lease before ended, or since now.
-fn quiet_since(lease: &Lease) -> Instant {
-    let past = u64::try_from(clock::now_ms().saturating_sub(lease.quiet_since())).unwrap_or(0);
-    Instant::now().checked_sub(Duration::from_millis(past)).unwrap_or_else(Instant::now)
 }

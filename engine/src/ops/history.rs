@@ -30,23 +30,15 @@ impl Environment {
     /// Who holds the lease.
     pub async fn lease(&self) -> Result<Option<LeaseStatus>, OpsError> {
         let Some(store) = self.existing_store().await? else { return Ok(None) };
-        let status = |lease: pool_state::LeaseInfo| LeaseStatus {
-            id: lease.id,
-            holder: lease.holder,
-            reason: lease.reason,
-            since: lease.since,
-            expires: lease.expires,
-        };
-        Ok(store.lease().await?.map(status))
+        Ok(store.lease().await?.map(lease_status))
     }
 
-    /// Takes a lease away from its holder; the holder stops before its next act.
-    pub async fn unlock(&self, lease: &str) -> Result<(), OpsError> {
+    /// Takes a lease away from its holder, who stops before the next act. Says from whom.
+    pub async fn unlock(&self, lease: &str) -> Result<LeaseStatus, OpsError> {
         let Some(store) = self.existing_store().await? else {
             return Err(OpsError::NotFound("there is no state yet, so there is no lease".into()));
         };
-        store.unlock(lease).await?;
-        Ok(())
+        Ok(lease_status(store.unlock(lease).await?))
     }
 
     /// All recorded objects, in natural order.
@@ -114,6 +106,11 @@ impl Environment {
         let _ = super::apply::release(store, lease).await;
         Ok(result?)
     }
+}
+
+fn lease_status(lease: pool_state::LeaseInfo) -> LeaseStatus {
+    let pool_state::LeaseInfo { id, holder, reason, since, expires, alive, .. } = lease;
+    LeaseStatus { id, holder, reason, since, expires, alive }
 }
 
 /// A run without a plan.

@@ -212,6 +212,8 @@ pub struct LeaseStatus {
     pub since: i64,
     /// Until when unless renewed, seconds since 1970.
     pub expires: i64,
+    /// Whether its holder's process is there; one that is stopped is.
+    pub alive: bool,
 }
 
 /// One run.

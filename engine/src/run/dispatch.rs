@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     event::{Event, FailureClass, RunSummary, Skip},
+    guard,
     ops::{Interrupts, OnFailure},
 };
 
@@ -97,6 +98,7 @@ impl Dispatcher {
     async fn run(&mut self, interrupts: Interrupts) -> Result<RunSummary, StateError> {
         let begun = Instant::now();
         let mut renew = tokio::time::interval(self.limits.renew_every);
+        let mut beat = tokio::time::interval(guard::BEAT);
         let far = Duration::from_secs(365 * 24 * 3600);
         let deadline = tokio::time::sleep(self.limits.timeout.unwrap_or(far));
         tokio::pin!(deadline);
@@ -124,6 +126,7 @@ impl Dispatcher {
                     self.cancel.cancel();
                 }
                 _ = renew.tick() => self.renew().await,
+                _ = beat.tick() => self.shared.guard.beat(),
                 Some(ended) = self.tasks.join_next() => self.ended(ended).await?,
             }
         }

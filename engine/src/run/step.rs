@@ -35,8 +35,9 @@ pub async fn run(shared: &Shared, step: &Step, cancel: &CancellationToken) -> Re
     let result = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(cancelled()),
-        result = tokio::time::timeout(limit(step), act(shared, step)) => match result {
-            Ok(result) => result,
+        result = tokio::time::timeout(limit(step), shared.guard.going_on(act(shared, step))) => match result {
+            Ok(Ok(result)) => result,
+            Ok(Err(lost)) => Err(lost.into()),
             Err(_) => Err(too_slow(step)),
         },
     };

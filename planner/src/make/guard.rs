@@ -131,7 +131,8 @@ impl Planner<'_> {
             Brake::MaxReplaced => policy.max_replaced,
             Brake::MaxDestroyed => policy.max_destroyed,
         };
-        let allowed = share.at_least_one_of(self.pools[pool].recorded());
+        let of = self.pools[pool].recorded();
+        let allowed = share.at_least_one_of(of);
         if brake == Brake::MaxDestroyed {
             // As when a pool shrinks: the unhealthy, then the most expensive, then the newest.
             counted.sort_by_key(|&(urgency, price, host)| (urgency, price, std::cmp::Reverse(host)));
@@ -139,7 +140,7 @@ impl Planner<'_> {
             counted.sort_unstable();
         }
         for (_, _, host) in counted.into_iter().skip(allowed) {
-            self.hold((pool, host), Why::Brake { brake, allowed });
+            self.hold((pool, host), Why::Brake { brake, share, allowed, of });
         }
     }
 }

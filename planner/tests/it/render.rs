@@ -104,7 +104,7 @@ fn reason(reason: &Reason) -> String {
 
 fn why(why: &Why) -> String {
     match why {
-        Why::Brake { brake, allowed } => format!("brake {} allows {allowed}", brake.as_str()),
+        Why::Brake { brake, allowed, .. } => format!("brake {} allows {allowed}", brake.as_str()),
         Why::NoPlace { group } => format!("no place, group {}", group.0),
         Why::NoBackend { refusals } => {
             let each: Vec<String> = refusals.iter().map(|r| format!("{}: {}", r.candidate, r.why)).collect();

@@ -124,3 +124,47 @@ async fn lock_files_are_private_and_do_not_stay() {
     store.release(held).await.unwrap();
     assert_eq!(locks(), Vec::<std::path::PathBuf>::new());
 }
+
+/// Changes the row of the lease, as a wall clock that was set would make it look.
+async fn set_expiry(place: &Place, wall_ms: i64, boot_ms: Option<i64>) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(place.file());
+    let mut conn = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    let query = "UPDATE leases SET expires_ms = $1, expires_boot_ms = coalesce($2, expires_boot_ms)";
+    sqlx::query(query).bind(wall_ms).bind(boot_ms).execute(&mut conn).await.unwrap();
+    sqlx::Connection::close(conn).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_neither_takes_a_lease_nor_keeps_one() {
+    let place = place();
+    let (one, two) = (place.open().await, place.open().await);
+    let held = one.acquire(request("alice")).await.unwrap();
+    // As if the clock had been set forward by an hour between two heartbeats.
+    set_expiry(&place, 0, None).await;
+    assert!(matches!(two.acquire(request("bob")).await, Err(StateError::LeaseHeld { .. })));
+    one.assure(&held.pass()).await.expect("it is at work");
+    // As if it had been set back by years: the holder hangs, and its minute is over all the same.
+    set_expiry(&place, i64::MAX, Some(0)).await;
+    let taken = two.acquire(request("bob")).await.unwrap();
+    assert!(matches!(one.assure(&held.pass()).await, Err(StateError::LeaseLost)));
+    two.assure(&taken.pass()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pass_is_worth_nothing_without_its_lease() {
+    let place = place();
+    let (one, two) = (place.open().await, place.open().await);
+    // Stale from the start: each look renews it, as long as nobody took it.
+    let held = one.acquire(LeaseRequest { ttl: Duration::ZERO, ..request("alice") }).await.unwrap();
+    let pass = held.pass();
+    one.assure(&pass).await.expect("nobody took it");
+    let taken = two.acquire(request("bob")).await.unwrap();
+    assert!(matches!(one.assure(&pass).await, Err(StateError::LeaseLost)));
+    let stolen = taken.pass();
+    one.unlock(taken.id()).await.unwrap();
+    assert!(matches!(two.assure(&stolen).await, Err(StateError::LeaseLost)));
+    let third = two.acquire(request("carol")).await.unwrap();
+    let pass = third.pass();
+    two.release(third).await.unwrap();
+    assert!(matches!(two.assure(&pass).await, Err(StateError::LeaseLost)));
+}

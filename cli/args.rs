@@ -222,6 +222,9 @@ pub struct Plan {
     /// Exit with 2 when there is something to do
     #[arg(long, env = "POOL_DETAILED_EXITCODE", value_parser = FalseyValueParser::new())]
     pub detailed_exitcode: bool,
+    /// What a failed step will mean when this plan is applied; with `undo` the plan says what would be taken back
+    #[arg(long, env = "POOL_ON_FAILURE", value_name = "WHAT")]
+    pub on_failure: Option<OnFailure>,
     /// What to plan.
     #[command(flatten)]
     pub scope: ScopeFlags,
@@ -234,9 +237,9 @@ pub struct ApplyFlags {
     /// Apply although some of what was asked for cannot be planned
     #[arg(long, env = "POOL_PARTIAL", value_parser = FalseyValueParser::new())]
     pub partial: bool,
-    /// What a failed step means for steps that do not need it
-    #[arg(long, env = "POOL_ON_FAILURE", value_name = "WHAT", default_value = "continue")]
-    pub on_failure: OnFailure,
+    /// What a failed step means for the others; without: what the plan was made with, or continue
+    #[arg(long, env = "POOL_ON_FAILURE", value_name = "WHAT")]
+    pub on_failure: Option<OnFailure>,
 }
 
 /// `pool apply`
@@ -445,8 +448,7 @@ pub enum OnFailure {
     Stop,
     /// Go on with what does not need it
     Continue,
-    /// Not offered yet
-    #[value(hide = true)]
+    /// Start nothing new, and take back what this run made and was not there before
     Undo,
 }
 

@@ -2,7 +2,7 @@
 
 use pool_engine::{
     RunSummary,
-    ops::{self, ApplyRequest, Environment, Interrupts, Observe, PlanRequest, SavedPlan},
+    ops::{ApplyRequest, Environment, Interrupts, Observe, PlanRequest, SavedPlan},
 };
 use pool_planner::{
     Scope,
@@ -11,9 +11,9 @@ use pool_planner::{
 };
 use serde_json::json;
 
-use super::plan::{going, make, plan_event, request};
+use super::plan::{going, make, on_failure, plan_event, request};
 use crate::{
-    args::{Apply, ApplyFlags, Destroy, OnFailure, ScopeFlags},
+    args::{Apply, ApplyFlags, Destroy, ScopeFlags},
     context::{Context, Outcome},
     error::{CliError, ExitCode},
     interrupt::Signals,
@@ -32,25 +32,26 @@ const EVENTS: usize = 1024;
 
 /// Carries out a saved plan, or plans, shows, asks, does.
 pub fn run(cx: &Context, args: &Apply) -> Outcome {
-    let on_failure = on_failure(&args.how)?;
     cx.ui.events_begin("apply");
     cx.with_environment(async |env: Environment| match &args.plan {
         Some(plan) => {
             let saved = env.saved_plan(plan).await?;
             refuse_incomplete(cx, &saved, &args.how)?;
-            carry_out(cx, &env, saved, &args.how, on_failure).await
+            carry_out(cx, &env, saved, &args.how).await
         }
-        None => plan_and_apply(cx, &env, request(&args.scope, args.destroy), &args.how, on_failure).await,
+        None => {
+            plan_and_apply(cx, &env, request(&args.scope, args.destroy, on_failure(args.how.on_failure)), &args.how)
+                .await
+        }
     })
 }
 
 /// The same with `--destroy`.
 pub fn destroy(cx: &Context, args: &Destroy) -> Outcome {
-    let on_failure = on_failure(&args.how)?;
     let scope = ScopeFlags { target: args.target.clone(), exclude: args.exclude.clone(), ..ScopeFlags::default() };
     cx.ui.events_begin("destroy");
     cx.with_environment(async |env: Environment| {
-        plan_and_apply(cx, &env, request(&scope, true), &args.how, on_failure).await
+        plan_and_apply(cx, &env, request(&scope, true, on_failure(args.how.on_failure)), &args.how).await
     })
 }
 
@@ -62,30 +63,15 @@ pub fn errands(
     how: &ApplyFlags,
     which: impl AsyncFnOnce(&Environment) -> Result<Vec<Errand>, CliError>,
 ) -> Outcome {
-    let on_failure = on_failure(how)?;
     cx.ui.events_begin(command);
     cx.with_environment(async |env: Environment| {
-        let scope = Scope { errands: which(&env).await?, ..Scope::default() };
-        plan_and_apply(cx, &env, PlanRequest { scope, observe: Observe::Providers }, how, on_failure).await
+        let on_failure = on_failure(how.on_failure).unwrap_or_default();
+        let scope = Scope { errands: which(&env).await?, on_failure, ..Scope::default() };
+        plan_and_apply(cx, &env, PlanRequest { scope, observe: Observe::Providers }, how).await
     })
 }
 
-fn on_failure(flags: &ApplyFlags) -> Result<ops::OnFailure, CliError> {
-    match flags.on_failure {
-        OnFailure::Stop => Ok(ops::OnFailure::Stop),
-        OnFailure::Continue => Ok(ops::OnFailure::Continue),
-        OnFailure::Undo => Err(CliError::usage("--on-failure undo is not offered yet")
-            .hint("what failed is recorded: repair the cause and run `pool apply` again, or go back in git and apply")),
-    }
-}
-
-async fn plan_and_apply(
-    cx: &Context,
-    env: &Environment,
-    request: PlanRequest,
-    how: &ApplyFlags,
-    on_failure: ops::OnFailure,
-) -> Outcome {
+async fn plan_and_apply(cx: &Context, env: &Environment, request: PlanRequest, how: &ApplyFlags) -> Outcome {
     let destroy = request.scope.destroy;
     let saved = make(cx, env, request).await?;
     plan_event(cx, &saved);
@@ -105,7 +91,7 @@ async fn plan_and_apply(
         return Ok(code);
     }
     approve(cx, &saved, destroy, how)?;
-    carry_out(cx, env, saved, how, on_failure).await
+    carry_out(cx, env, saved, how).await
 }
 
 /// What a plan without steps ends with: "nothing to do" is said only of what was seen and may be done.
@@ -151,18 +137,13 @@ fn approve(cx: &Context, saved: &SavedPlan, destroy: bool, how: &ApplyFlags) -> 
     }
 }
 
-async fn carry_out(
-    cx: &Context,
-    env: &Environment,
-    plan: SavedPlan,
-    how: &ApplyFlags,
-    on_failure: ops::OnFailure,
-) -> Outcome {
+async fn carry_out(cx: &Context, env: &Environment, plan: SavedPlan, how: &ApplyFlags) -> Outcome {
     let interrupts = Interrupts::default();
     let mut signals = Signals::listen()?;
     let (sender, receiver) = tokio::sync::mpsc::channel(EVENTS);
     let tally = Tally::new(plan.plan.steps.iter().map(|step| &step.address));
     let by_name = !plan.plan.scope.errands.is_empty();
+    let on_failure = on_failure(how.on_failure);
     let request = ApplyRequest { plan, partial: how.partial, on_failure, command: command_line() };
     let work = async {
         let run = env.apply(request, sender, interrupts.clone());

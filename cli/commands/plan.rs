@@ -10,7 +10,7 @@ use std::{
 
 use pool_engine::ops::{self, Environment, Observe, PlanRequest, SavedPlan};
 use pool_inventory::object::Recorded;
-use pool_planner::{Action, Scope, Step};
+use pool_planner::{Action, Scope, Step, input::OnFailure};
 use serde_json::json;
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
     let (saved, records) = cx.with_environment(async |env: Environment| {
-        let saved = make(cx, &env, request(&args.scope, args.destroy)).await?;
+        let saved = make(cx, &env, request(&args.scope, args.destroy, on_failure(args.on_failure))).await?;
         let records = going(&env, &saved).await?;
         Ok((saved, records))
     })?;
@@ -63,7 +63,7 @@ pub async fn going(env: &Environment, saved: &SavedPlan) -> Result<Vec<Recorded>
 }
 
 /// The flags, as the engine takes them.
-pub fn request(flags: &ScopeFlags, destroy: bool) -> PlanRequest {
+pub fn request(flags: &ScopeFlags, destroy: bool, on_failure: Option<OnFailure>) -> PlanRequest {
     let reason = flags.reason.as_deref().unwrap_or_default();
     let overrides: BTreeMap<_, _> = flags.overrides.iter().map(|brake| (*brake, reason.into())).collect();
     PlanRequest {
@@ -75,10 +75,20 @@ pub fn request(flags: &ScopeFlags, destroy: bool) -> PlanRequest {
             replace: flags.replace.iter().cloned().collect(),
             overrides,
             optimize: false,
+            on_failure: on_failure.unwrap_or_default(),
             errands: Vec::new(),
         },
         observe: observe(flags.observe.unwrap_or(args::Observe::Hosts)),
     }
+}
+
+/// The flag, as the engine takes it.
+pub fn on_failure(flag: Option<args::OnFailure>) -> Option<OnFailure> {
+    flag.map(|flag| match flag {
+        args::OnFailure::Stop => OnFailure::Stop,
+        args::OnFailure::Continue => OnFailure::Continue,
+        args::OnFailure::Undo => OnFailure::Undo,
+    })
 }
 
 /// The flag, as the engine takes it.

@@ -9,6 +9,7 @@ pub mod run;
 pub mod status;
 pub mod style;
 pub mod table;
+pub mod undo;
 pub mod when;
 pub mod words;
 

@@ -16,6 +16,7 @@ use super::{
     changes::{Counts, Line, Symbol, fold, sum_up},
     style::{ADD, BOLD, DIM, REMOVE, WARN, paint},
     table::{count, pad, width},
+    undo,
     when::Clock,
     words,
 };
@@ -66,6 +67,7 @@ pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
     }
     text.push_str(&sums(saved, &counts));
     text.push_str(&consequences(&saved.plan));
+    text.push_str(&undo::lines(&saved.plan, view.verbose));
     text
 }
 

@@ -22,7 +22,7 @@ use super::{
 /// Failures shown in full at the end; the journal has all.
 const MOST_FAILURES: usize = 20;
 /// The order in which verbs are told.
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "create",
     "adopt",
     "rebuild",
@@ -35,6 +35,7 @@ const VERBS: [&str; 15] = [
     "detach",
     "bootstrap",
     "delete",
+    "take-back",
     "release",
     "forget",
     "record",
@@ -115,6 +116,7 @@ impl Tally {
                 self.end(*step);
                 *self.skipped.entry(skip(because)).or_default() += 1;
             }
+            Event::UndoStarted { steps } => self.steps += steps,
             Event::RunFinished { summary } => self.summary = Some(summary.clone()),
             Event::Settled { .. } | Event::Warning { .. } | Event::Interrupted { .. } => {}
         }
@@ -169,6 +171,9 @@ impl Tally {
             }
             Event::StepSkipped { address, verb, because, .. } => {
                 self.row('-', DIM, address, verb, &format!("not tried: {}", skip(because)))
+            }
+            Event::UndoStarted { steps } => {
+                format!("{} what this run made is taken back, {}.", paint(WARN, "Undo:"), count(*steps, "step"))
             }
             Event::Warning { text } => format!("{} {text}", paint(WARN, "warning:")),
             Event::Interrupted { hard: false } => self.stopping(),
@@ -238,7 +243,11 @@ pub fn report(tally: &Tally, summary: &RunSummary, command: impl Fn(&str) -> Str
     }
     let unfinished = summary.failed + summary.skipped > 0 || summary.interrupted || summary.lease_lost;
     if unfinished {
-        let state = if summary.lease_lost { "Another run took the lease." } else { "What is done is recorded." };
+        let state = match &summary.undo {
+            _ if summary.lease_lost => "The lease was taken away: this run does nothing more.",
+            Some(undo) if undo.remains == 0 => "Nothing that it made is left.",
+            _ => "What is done is recorded.",
+        };
         let _ = writeln!(text, "{state} Go on with: {}", paint(BOLD, &command("apply")));
         let _ = writeln!(
             text,
@@ -253,6 +262,7 @@ fn headline(summary: &RunSummary) -> String {
     match (summary.interrupted, summary.failed + summary.skipped) {
         (true, _) => paint(WARN, "Interrupted:"),
         (false, 0) => paint(ADD, "Done:"),
+        (false, _) if !summary.changed() && summary.undo.is_some() => paint(REMOVE, "Undone:"),
         (false, _) if summary.succeeded == 0 => paint(REMOVE, "Failed:"),
         (false, _) => paint(WARN, "Partly done:"),
     }
@@ -277,6 +287,9 @@ fn what_was_done(tally: &Tally, summary: &RunSummary) -> String {
             let _ = write!(text, " ({reason})");
         }
     }
+    if let Some(undo) = summary.undo.filter(|undo| undo.remains > 0) {
+        let _ = write!(text, "; {} that it changed stay so", count(undo.remains, "object"));
+    }
     let _ = write!(text, ", in {}.", span(summary.millis));
     text
 }
@@ -288,6 +301,7 @@ fn past(verb: &str) -> String {
         "bootstrap" => "bootstrapped".to_owned(),
         "rebuild" => "rebuilt".to_owned(),
         "forget" => "forgotten".to_owned(),
+        "take-back" => "taken back".to_owned(),
         verb if verb.ends_with('e') => format!("{verb}d"),
         verb => format!("{verb}ed"),
     }

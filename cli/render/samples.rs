@@ -142,6 +142,7 @@ pub fn saved(steps: Vec<Step>, declined: Vec<Declined>) -> SavedPlan {
     };
     let plan = Plan {
         version: PLAN_VERSION,
+        undo: None,
         inventory: name("acme"),
         environment: name("prod"),
         lineage: Lineage::from_bits([1; 16]),

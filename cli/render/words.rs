@@ -100,6 +100,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Requested => "requested".to_owned(),
         Reason::Moved { from } => format!("moved from {from}"),
         Reason::FollowsFrom { address } => format!("follows from {address}"),
+        Reason::TakenBack => "taken back".to_owned(),
     }
 }
 

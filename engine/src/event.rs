@@ -100,6 +100,11 @@ pub enum Event {
         /// Why not.
         because: Skip,
     },
+    /// A step failed, and what the run made is taken back: the steps that follow are those of the undo.
+    UndoStarted {
+        /// How many.
+        steps: usize,
+    },
     /// Something that the operator should know.
     Warning {
         /// For people.
@@ -158,7 +163,7 @@ pub enum FailureClass {
 
 impl FailureClass {
     /// Whether something may have been changed before it failed.
-    fn leaves_traces(self) -> bool {
+    pub fn leaves_traces(self) -> bool {
         use FailureClass::{Broken, Cancelled, Command, InDoubt, State};
         matches!(self, Broken | Cancelled | Command | InDoubt | State)
     }
@@ -175,7 +180,7 @@ pub enum Skip {
     },
     /// The run was asked to stop.
     Interrupted,
-    /// Another step failed and `--on-failure stop` is in force.
+    /// Another step failed and `--on-failure stop` or `undo` is in force.
     Stopped,
 }
 
@@ -196,13 +201,35 @@ pub struct RunSummary {
     pub interrupted: bool,
     /// Whether the lease was lost.
     pub lease_lost: bool,
+    /// What came of the undo; none: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undone>,
     /// How long it took.
     pub millis: u64,
     /// Calls per provider.
     pub calls: std::collections::BTreeMap<Name, u64>,
 }
 
+/// What came of an undo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// Objects that the run had made and that are gone again.
+    pub taken_back: usize,
+    /// Steps of the undo that failed or could not be tried.
+    pub failed: usize,
+    /// Objects that the run changed and that stay so.
+    pub remains: usize,
+}
+
 impl RunSummary {
+    /// Whether the run left anything changed, as far as is known.
+    pub fn changed(&self) -> bool {
+        match &self.undo {
+            Some(undo) => undo.remains > 0,
+            None => self.succeeded > 0 || self.classes.iter().any(|class| class.leaves_traces()),
+        }
+    }
+
     /// The exit code, as `pool help exit-codes` explains it.
     pub fn exit_code(&self) -> u8 {
         if self.interrupted {
@@ -211,11 +238,13 @@ impl RunSummary {
         if self.lease_lost {
             return 6;
         }
-        match (self.failed + self.skipped, self.succeeded) {
-            (0, _) => 0,
+        let changed = self.changed();
+        match self.failed + self.skipped {
+            0 => 0,
+            _ if self.undo.is_some() && changed => 8,
             _ if self.classes == [FailureClass::Unreachable] => 4,
-            _ if self.classes == [FailureClass::Unauthorized] && self.succeeded == 0 => 3,
-            (_, 0) if !self.classes.iter().any(|class| class.leaves_traces()) => 1,
+            _ if self.classes == [FailureClass::Unauthorized] && !changed => 3,
+            _ if !changed => 1,
             _ => 8,
         }
     }
@@ -237,5 +266,13 @@ mod tests {
         assert_eq!(code(0, 1, &[FailureClass::Unauthorized]), 3);
         assert_eq!(code(2, 1, &[FailureClass::Unreachable]), 4);
         assert_eq!(code(2, 1, &[FailureClass::NoRoom]), 8);
+        let undone = |remains, classes: &[FailureClass]| {
+            let undo = Some(Undone { taken_back: 2, failed: 0, remains });
+            RunSummary { succeeded: 2, failed: 1, classes: classes.to_vec(), undo, ..RunSummary::default() }.exit_code()
+        };
+        assert_eq!(undone(0, &[FailureClass::Broken]), 1, "what was made is gone again");
+        assert_eq!(undone(1, &[FailureClass::NoRoom]), 8);
+        assert_eq!(undone(0, &[FailureClass::Unreachable]), 4);
+        assert_eq!(undone(1, &[FailureClass::Unreachable]), 8);
     }
 }

@@ -8,6 +8,7 @@ mod recorder;
 mod records;
 mod settle;
 mod step;
+mod undo;
 mod unmount;
 
 pub use dispatch::{Limits, drive};
@@ -18,14 +19,16 @@ pub use settle::settle;
 use std::{collections::BTreeMap, sync::Arc};
 
 use pool_inventory::{Address, Lineage, Name, Text, object::HostMount};
-use pool_planner::Plan;
+use pool_planner::{Plan, Step};
 
 use crate::{account::Account, connect::Hosts, guard::Guard, wanted};
 
 /// What all steps of a run share.
 pub struct Shared {
-    /// The plan.
+    /// The plan; behind its own steps stand those of its undo, where one is to be done.
     pub plan: Plan,
+    /// How many steps are its own.
+    pub own: usize,
     /// The state that it belongs to.
     pub lineage: Lineage,
     /// One account per provider.
@@ -47,6 +50,16 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The steps of the run itself.
+    pub fn run_steps(&self) -> &[Step] {
+        &self.plan.steps[..self.own]
+    }
+
+    /// What takes back what they made; empty where that is not to be done.
+    pub fn undo_steps(&self) -> &[Step] {
+        &self.plan.steps[self.own..]
+    }
+
     /// The volumes that a host mounts itself, as they are recorded now.
     pub fn mounts_of(&self, host: &Address) -> Vec<HostMount> {
         let only_attaches = |provider: &Name| self.accounts.get(provider).is_some_and(Account::only_attaches);

@@ -55,9 +55,41 @@ pub struct Scope {
     /// Propose moves that save money or empty machines, besides what is to be done anyway.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optimize: bool,
+    /// What a failed step means for the others. A plan that was made to be undone carries its undo.
+    #[serde(default, skip_serializing_if = "OnFailure::is_usual")]
+    pub on_failure: OnFailure,
     /// Do these and nothing else: what a user asks for by name, beside what is declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errands: Vec<Errand>,
+}
+
+/// What a failed step means for the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Nothing new is started.
+    Stop,
+    /// What does not need the failed step goes on.
+    #[default]
+    Continue,
+    /// Nothing new is started, and what the run made is taken back.
+    Undo,
+}
+
+impl OnFailure {
+    /// Whether it is what nobody has to ask for.
+    pub fn is_usual(&self) -> bool {
+        *self == OnFailure::Continue
+    }
+
+    /// As users write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OnFailure::Stop => "stop",
+            OnFailure::Continue => "continue",
+            OnFailure::Undo => "undo",
+        }
+    }
 }
 
 /// Something that a user asks for by name, and that no declaration says.

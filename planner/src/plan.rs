@@ -32,6 +32,9 @@ pub struct Plan {
     pub scope: Scope,
     /// Steps; `steps[i].id` is `i`, and a step needs only steps before it.
     pub steps: Vec<Step>,
+    /// What is done when a step fails, where an undo was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Undo>,
     /// Placement of groups of like hosts.
     pub groups: Vec<Group>,
     /// What was not done, and why.
@@ -50,7 +53,47 @@ pub struct Plan {
     pub unchanged: usize,
 }
 
-/// Index of a step in [`Plan::steps`].
+/// What a run takes back when one of its steps fails: what it made and was not there before, in reverse order of needs.
+/// Steps about something that was not made after all do nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// Detachings and deletions. Their ids go on after those of [`Plan::steps`], and they need only one another.
+    pub steps: Vec<Step>,
+    /// What the run touches and the undo does not, by address.
+    pub stays: Vec<Stays>,
+}
+
+/// Something that is not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stays {
+    /// What it is about.
+    pub address: Address,
+    /// Why.
+    pub stay: Stay,
+}
+
+/// Why something is not taken back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stay {
+    /// What is deleted does not come back.
+    Deleted,
+    /// It takes the place of one that goes, which does not come back.
+    Replaced,
+    /// It was there before and is changed.
+    Changed,
+    /// It is protected.
+    Protected,
+    /// Only records change, or it is taken over.
+    Recorded,
+    /// Something that stays needs it.
+    NeededBy {
+        /// What.
+        address: Address,
+    },
+}
+
+/// Index of a step in [`Plan::steps`], or beyond them in [`Undo::steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub u32);
@@ -77,6 +120,16 @@ pub struct Step {
     pub reason: Reason,
     /// Steps that must have succeeded before.
     pub needs: Vec<StepId>,
+}
+
+impl Step {
+    /// One word for messages and JSON: that of its action, or `take-back` where an undo deletes.
+    pub fn verb(&self) -> &'static str {
+        match (&self.action, &self.reason) {
+            (Action::Delete, Reason::TakenBack) => "take-back",
+            (action, _) => action.verb(),
+        }
+    }
 }
 
 /// What a step does.
@@ -238,6 +291,8 @@ pub enum Reason {
         /// The object of that step.
         address: Address,
     },
+    /// A step of the run that made it failed.
+    TakenBack,
 }
 
 /// Something that the planner did not do.

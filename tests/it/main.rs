@@ -19,4 +19,5 @@ mod program;
 mod refusals;
 mod sessions;
 mod terminal;
+mod undo;
 mod words;

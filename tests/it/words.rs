@@ -162,17 +162,6 @@ fn errors_of_usage_are_json_too() {
 }
 
 #[test]
-fn undo_says_that_it_is_not_there_yet() {
-    let t = TestContext::new();
-    assert_snapshot!(t.run("apply --on-failure undo"), @r"
-    exit 64
-    --- stderr
-    error: --on-failure undo is not offered yet
-    hint: what failed is recorded: repair the cause and run `pool apply` again, or go back in git and apply
-    ");
-}
-
-#[test]
 fn completions_and_the_manual_page_know_every_command() {
     let t = TestContext::new();
     for line in ["completions bash", "completions zsh", "completions fish", "man"] {

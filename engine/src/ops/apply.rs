@@ -6,7 +6,7 @@ use pool_inventory::{Name, Text};
 use pool_planner::Plan;
 use pool_state::{Charge, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
 
-use super::{ApplyRequest, Environment, Events, Interrupts, OpsError, SavedPlan, plan::chain};
+use super::{ApplyRequest, Environment, Events, Interrupts, OnFailure, OpsError, SavedPlan, plan::chain};
 use crate::{
     account::Account,
     clock, connect,
@@ -32,6 +32,13 @@ impl Environment {
         if plan.is_incomplete() && !request.partial {
             return Err(OpsError::Refused(
                 "some of what is declared could not be planned; apply the rest with --partial".into(),
+            ));
+        }
+        if on_failure(&request) == OnFailure::Undo && plan.undo.is_none() {
+            return Err(OpsError::Usage(
+                "this plan was not made to be undone, so that nobody was shown what would be taken back; \
+                 make one with: pool plan --on-failure undo"
+                    .into(),
             ));
         }
         let store = self.store().await?;
@@ -60,8 +67,14 @@ impl Environment {
         let cancel = interrupts.hard.clone();
         let accounts = self.accounts(&request.plan.plan, &cancel, &guard)?;
         store.begin_run(lease, new_run(&run, request)).await?;
+        let mut plan = request.plan.plan.clone();
+        let (own, undo) = (plan.steps.len(), plan.undo.take());
+        if on_failure(request) == OnFailure::Undo {
+            plan.steps.extend(undo.into_iter().flat_map(|undo| undo.steps));
+        }
         let shared = Arc::new(Shared {
-            plan: request.plan.plan.clone(),
+            plan,
+            own,
             lineage: store.lineage().clone(),
             accounts,
             records: Records::new(store.objects().await?),
@@ -72,7 +85,7 @@ impl Environment {
             first_attempt: first_attempt(lease),
             quiet: lease.quiet_since(),
         });
-        let steps = shared.plan.steps.len();
+        let steps = shared.own;
         shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: request.plan.id.clone(), steps }).await;
         let driven = run::drive(shared.clone(), run.0.clone(), self.limits(request), interrupts).await;
         self.conclude(store, lease, &run, driven, &shared).await
@@ -88,7 +101,10 @@ impl Environment {
     ) -> Result<RunSummary, OpsError> {
         let summary = driven?;
         let code = summary.exit_code();
-        let text = format!("{} done, {} failed, {} not tried", summary.succeeded, summary.failed, summary.skipped);
+        let mut text = format!("{} done, {} failed, {} not tried", summary.succeeded, summary.failed, summary.skipped);
+        if let Some(undo) = &summary.undo {
+            text = format!("{text}; {} taken back, {} changed", undo.taken_back, undo.remains);
+        }
         let json = serde_json::to_string(&summary).unwrap_or_default();
         if !summary.lease_lost {
             store.end_run(lease, run, clock::now(), text.into(), i32::from(code), json).await?;
@@ -200,10 +216,15 @@ impl Environment {
             steps: self.request.parallelism.unwrap_or(defaults.steps),
             bootstraps: self.request.parallelism.unwrap_or(defaults.bootstraps).min(defaults.steps),
             timeout: self.request.timeout,
-            on_failure: request.on_failure,
+            on_failure: on_failure(request),
             renew_every: LEASE_TTL / 3,
         }
     }
+}
+
+/// What a failed step means: as was asked for now, or when the plan was made.
+fn on_failure(request: &ApplyRequest) -> OnFailure {
+    request.on_failure.unwrap_or(request.plan.plan.scope.on_failure)
 }
 
 fn new_run(id: &RunId, request: &ApplyRequest) -> NewRun {

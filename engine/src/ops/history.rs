@@ -214,6 +214,8 @@ pub fn describe(event: &Event) -> Text {
                 "it does not exist".into()
             }
         }
+        Event::UndoStarted { steps: 1 } => "1 step takes back what this run made".into(),
+        Event::UndoStarted { steps } => format!("{steps} steps take back what this run made").into(),
         Event::Warning { text } => text.clone(),
         Event::RunStarted { .. } | Event::StepRetry { .. } | Event::Interrupted { .. } | Event::RunFinished { .. } => {
             "".into()

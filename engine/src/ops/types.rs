@@ -12,6 +12,7 @@ use pool_inventory::{
     market::HostSeen,
     object::{Recorded, Status},
 };
+pub use pool_planner::input::OnFailure;
 use pool_planner::{Plan, Scope};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -106,21 +107,10 @@ pub struct ApplyRequest {
     pub plan: SavedPlan,
     /// Apply although some of it could not be planned.
     pub partial: bool,
-    /// What a failed step means for the others.
-    pub on_failure: OnFailure,
+    /// What a failed step means for the others; none: what the plan was made with.
+    pub on_failure: Option<OnFailure>,
     /// The command line, for the history.
     pub command: Text,
-}
-
-/// What a failed step means for the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// Nothing new is started.
-    Stop,
-    /// What does not need the failed step goes on.
-    #[default]
-    Continue,
 }
 
 /// How the operator stops a run: once, twice.

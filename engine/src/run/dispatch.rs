@@ -17,9 +17,10 @@ use super::{
     queue::Queue,
     recorder::Effect,
     step::{self, StepResult},
+    undo,
 };
 use crate::{
-    event::{Event, FailureClass, RunSummary, Skip},
+    event::{Event, FailureClass, RunSummary, Skip, Undone},
     guard,
     ops::{Interrupts, OnFailure},
 };
@@ -63,6 +64,12 @@ struct Dispatcher {
     tasks: JoinSet<Ended>,
     cancel: CancellationToken,
     stopping: Option<Skip>,
+    /// Whether the time limit of the run is over.
+    late: bool,
+    /// Steps of the run that changed something, or may have.
+    touched: Vec<bool>,
+    /// Whether what the run made is being taken back.
+    undoing: bool,
     classes: BTreeSet<FailureClass>,
     summary: RunSummary,
     broken: Option<StateError>,
@@ -76,7 +83,8 @@ pub async fn drive(
     limits: Limits,
     interrupts: Interrupts,
 ) -> Result<RunSummary, StateError> {
-    let queue = Queue::new(&shared.plan.steps);
+    let queue = Queue::new(shared.run_steps());
+    let touched = vec![false; shared.own];
     let summary = RunSummary { run, ..RunSummary::default() };
     let mut dispatcher = Dispatcher {
         shared,
@@ -87,6 +95,9 @@ pub async fn drive(
         tasks: JoinSet::new(),
         cancel: interrupts.hard.child_token(),
         stopping: None,
+        late: false,
+        touched,
+        undoing: false,
         classes: BTreeSet::new(),
         summary,
         broken: None,
@@ -102,11 +113,14 @@ impl Dispatcher {
         let far = Duration::from_secs(365 * 24 * 3600);
         let deadline = tokio::time::sleep(self.limits.timeout.unwrap_or(far));
         tokio::pin!(deadline);
-        let (mut soft, mut hard, mut late) = (false, false, false);
+        let (mut soft, mut hard) = (false, false);
         loop {
             self.start_ready().await?;
             if self.tasks.is_empty() {
                 debug_assert!(self.queue.is_over(), "a run ends when every step has ended");
+                if self.begin_undo().await? {
+                    continue;
+                }
                 break;
             }
             tokio::select! {
@@ -119,8 +133,8 @@ impl Dispatcher {
                     soft = true;
                     self.interrupt(false).await;
                 }
-                () = &mut deadline, if !late => {
-                    late = true;
+                () = &mut deadline, if !self.late => {
+                    self.late = true;
                     self.warn("the time limit of the run is over: running steps are cancelled").await;
                     self.stop(Skip::Interrupted);
                     self.cancel.cancel();
@@ -143,6 +157,10 @@ impl Dispatcher {
         let mut held = std::mem::take(&mut self.held).into_iter();
         while self.tasks.len() < self.limits.steps {
             let Some(id) = held.next().or_else(|| self.queue.next()) else { break };
+            if self.undoing && !self.is_to_undo(id) {
+                self.queue.finish(id);
+                continue;
+            }
             let is_bootstrap = matches!(self.step(id).action, Action::Bootstrap { .. });
             if is_bootstrap && self.bootstrapping >= self.limits.bootstraps {
                 self.held.push(id);
@@ -156,6 +174,43 @@ impl Dispatcher {
         }
         self.held.extend(held);
         Ok(())
+    }
+
+    /// Once everything that was started has ended: begins to take back what the run made, where that is to be done. Not
+    /// after Ctrl-C, and not when time is over: then the next apply goes on instead.
+    async fn begin_undo(&mut self) -> Result<bool, StateError> {
+        let wanted = self.limits.on_failure == OnFailure::Undo && self.summary.failed > 0 && !self.undoing;
+        let hindered = self.summary.interrupted || self.summary.lease_lost || self.broken.is_some() || self.late;
+        if !wanted || hindered {
+            return Ok(false);
+        }
+        self.undoing = true;
+        self.stopping = None;
+        self.summary.undo = Some(Undone::default());
+        let steps = self.shared.undo_steps().iter().filter(|step| self.is_to_undo(step.id)).count();
+        if steps == 0 {
+            return Ok(false);
+        }
+        self.queue = Queue::new(self.shared.undo_steps());
+        let event = Event::UndoStarted { steps };
+        self.shared.recorder.write(None, "undo", &event, Effect::None, Some(event.clone())).await?;
+        Ok(true)
+    }
+
+    /// Whether there is something that a step of the undo is about.
+    fn is_to_undo(&self, id: StepId) -> bool {
+        let step = self.step(id);
+        let row = self.shared.records.get(&step.address, step.generation);
+        match step.action {
+            Action::Detach { .. } => row.is_some_and(|row| row.id.is_some()) && self.was_attached(step),
+            _ => row.is_some(),
+        }
+    }
+
+    fn was_attached(&self, step: &Step) -> bool {
+        let own = self.shared.run_steps().iter().zip(&self.touched).filter(|(_, touched)| **touched);
+        let mut own = own.filter(|(one, _)| one.address == step.address);
+        own.any(|(one, _)| matches!(one.action, Action::Attach { .. }))
     }
 
     fn spawn(&mut self, id: StepId) {
@@ -176,17 +231,16 @@ impl Dispatcher {
         self.bootstrapping -= usize::from(matches!(self.step(id).action, Action::Bootstrap { .. }));
         match result {
             Ok(Ok(_)) => {
-                self.summary.succeeded += 1;
+                self.count(id, None);
                 self.queue.finish(id);
             }
             Ok(Err(failure)) => {
-                self.summary.failed += 1;
-                self.classes.insert(failure.class);
+                self.count(id, Some(failure.class));
                 for (skipped, cause) in self.queue.fail(id) {
                     let address = self.step(cause).address.clone();
                     self.skip(skipped, Skip::Needs { address }).await?;
                 }
-                if self.limits.on_failure == OnFailure::Stop {
+                if self.limits.on_failure != OnFailure::Continue && !self.undoing {
                     self.stop(Skip::Stopped);
                 }
             }
@@ -201,6 +255,26 @@ impl Dispatcher {
             }
         }
         Ok(())
+    }
+
+    /// Counts a step that ended: well, or with a failure.
+    fn count(&mut self, id: StepId, failure: Option<FailureClass>) {
+        let deletes = matches!(self.step(id).action, Action::Delete);
+        if let Some(undo) = self.summary.undo.as_mut() {
+            undo.failed += usize::from(failure.is_some());
+            undo.taken_back += usize::from(failure.is_none() && deletes);
+            return;
+        }
+        if let Some(touched) = self.touched.get_mut(id.0 as usize) {
+            *touched = failure.is_none_or(FailureClass::leaves_traces);
+        }
+        match failure {
+            None => self.summary.succeeded += 1,
+            Some(class) => {
+                self.summary.failed += 1;
+                self.classes.insert(class);
+            }
+        }
     }
 
     fn step(&self, id: StepId) -> &Step {
@@ -235,10 +309,12 @@ impl Dispatcher {
     }
 
     async fn skip(&mut self, id: StepId, because: Skip) -> Result<(), StateError> {
-        self.summary.skipped += 1;
+        match self.summary.undo.as_mut() {
+            Some(undo) => undo.failed += 1,
+            None => self.summary.skipped += 1,
+        }
         let step = self.step(id).clone();
-        let event =
-            Event::StepSkipped { step: id, address: step.address.clone(), verb: step.action.verb().into(), because };
+        let event = Event::StepSkipped { step: id, address: step.address.clone(), verb: step.verb().into(), because };
         // A broken journal is why the run ends; that the rest was skipped needs no entry then.
         if self.broken.is_some() || self.summary.lease_lost {
             self.shared.recorder.publish(event).await;
@@ -254,6 +330,9 @@ impl Dispatcher {
             return Err(error);
         }
         self.summary.millis = begun.elapsed().as_millis() as u64;
+        if let Some(undo) = self.summary.undo.as_mut() {
+            undo.remains = undo::remains(&self.shared, &self.touched);
+        }
         self.summary.classes = self.classes.iter().copied().collect();
         let accounts = self.shared.accounts.iter();
         self.summary.calls = accounts.map(|(name, account)| (name.clone(), account.calls())).collect();

@@ -22,6 +22,8 @@ enum At {
 /// The steps of a plan on their way.
 #[derive(Debug)]
 pub struct Queue {
+    /// The id of the first step; the others follow without a gap.
+    first: u32,
     at: Vec<At>,
     dependents: Vec<Vec<StepId>>,
     ready: VecDeque<StepId>,
@@ -29,14 +31,15 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue over all steps, none of them started.
+    /// A queue over all steps, none of them started. They need only one another.
     pub fn new(steps: &[Step]) -> Self {
+        let first = steps.first().map_or(0, |step| step.id.0);
         let mut dependents = vec![Vec::new(); steps.len()];
         let mut at = Vec::with_capacity(steps.len());
         let mut ready = VecDeque::new();
         for step in steps {
             for need in &step.needs {
-                dependents[need.0 as usize].push(step.id);
+                dependents[(need.0 - first) as usize].push(step.id);
             }
             if step.needs.is_empty() {
                 ready.push_back(step.id);
@@ -45,24 +48,27 @@ impl Queue {
                 at.push(At::Waiting(step.needs.len() as u32));
             }
         }
-        Self { at, dependents, ready, open: steps.len() }
+        Self { first, at, dependents, ready, open: steps.len() }
     }
 
     /// The next step that may start; it counts as running from now on.
     pub fn next(&mut self) -> Option<StepId> {
         let id = self.ready.pop_front()?;
-        self.at[id.0 as usize] = At::Running;
+        let index = self.index(id);
+        self.at[index] = At::Running;
         Some(id)
     }
 
     /// A running step succeeded: what needed only it may start.
     pub fn finish(&mut self, id: StepId) {
         self.end(id);
-        for dependent in std::mem::take(&mut self.dependents[id.0 as usize]) {
-            if let At::Waiting(left) = &mut self.at[dependent.0 as usize] {
+        let index = self.index(id);
+        for dependent in std::mem::take(&mut self.dependents[index]) {
+            let index = self.index(dependent);
+            if let At::Waiting(left) = &mut self.at[index] {
                 *left -= 1;
                 if *left == 0 {
-                    self.at[dependent.0 as usize] = At::Ready;
+                    self.at[index] = At::Ready;
                     self.ready.push_back(dependent);
                 }
             }
@@ -76,8 +82,9 @@ impl Queue {
         let mut skipped = Vec::new();
         let mut stack = vec![id];
         while let Some(cause) = stack.pop() {
-            for dependent in std::mem::take(&mut self.dependents[cause.0 as usize]) {
-                if matches!(self.at[dependent.0 as usize], At::Waiting(_)) {
+            let index = self.index(cause);
+            for dependent in std::mem::take(&mut self.dependents[index]) {
+                if matches!(self.at[self.index(dependent)], At::Waiting(_)) {
                     self.end(dependent);
                     skipped.push((dependent, cause));
                     stack.push(dependent);
@@ -94,7 +101,7 @@ impl Queue {
         let mut left = Vec::new();
         for index in 0..self.at.len() {
             if matches!(self.at[index], At::Waiting(_) | At::Ready) {
-                let id = StepId(index as u32);
+                let id = StepId(self.first + index as u32);
                 self.end(id);
                 left.push(id);
             }
@@ -107,9 +114,14 @@ impl Queue {
         self.open == 0
     }
 
+    fn index(&self, id: StepId) -> usize {
+        (id.0 - self.first) as usize
+    }
+
     fn end(&mut self, id: StepId) {
-        if self.at[id.0 as usize] != At::Ended {
-            self.at[id.0 as usize] = At::Ended;
+        let index = self.index(id);
+        if self.at[index] != At::Ended {
+            self.at[index] = At::Ended;
             self.open -= 1;
         }
     }
@@ -161,6 +173,16 @@ mod tests {
         assert_eq!(skipped, [1, 2, 3]);
         assert!(!queue.is_over());
         queue.finish(StepId(4));
+        assert!(queue.is_over());
+    }
+
+    #[test]
+    fn a_queue_over_later_steps_gives_their_ids() {
+        let mut queue = Queue::new(&steps(&[&[], &[], &[], &[2]])[2..]);
+        assert_eq!(take(&mut queue), [2]);
+        queue.finish(StepId(2));
+        assert_eq!(take(&mut queue), [3]);
+        assert_eq!(queue.fail(StepId(3)), []);
         assert!(queue.is_over());
     }
 

@@ -11,7 +11,7 @@ use pool_providers::{Act, ProviderError, Request};
 use pool_state::StateError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, bootstrap, create, recorder::Effect, unmount};
+use super::{Shared, bootstrap, create, recorder::Effect, undo, unmount};
 use crate::{
     account::Account,
     event::{Event, Failure, FailureClass},
@@ -42,7 +42,7 @@ pub async fn run(shared: &Shared, step: &Step, cancel: &CancellationToken) -> Re
         },
     };
     let millis = begun.elapsed().as_millis() as u64;
-    let verb: Text = step.action.verb().into();
+    let verb: Text = step.verb().into();
     match result {
         Ok((detail, effect)) => {
             let event = Event::StepSucceeded {
@@ -158,11 +158,10 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             update(shared, step, row, to, Some(id)).await
         }
         Action::Detach { to } => {
-            let host = row
-                .spec
-                .volume()
-                .and_then(|volume| volume.attached.as_ref())
-                .and_then(|at| shared.records.newest(&at.host));
+            let recorded = row.spec.volume().and_then(|volume| volume.attached.as_ref()).map(|at| at.host.clone());
+            let back = step.reason == Reason::TakenBack;
+            let host = recorded.or_else(|| undo::attached_to(shared, &step.address).filter(|_| back));
+            let host = host.and_then(|host| shared.records.newest(&host));
             unmount::unmount(shared, step, &row, host.as_ref()).await?;
             let goes = host.as_ref().is_some_and(|host| unmount::goes(shared, step, host));
             let done = update(shared, step, row.clone(), to, host.and_then(|host| host.id)).await;
@@ -180,6 +179,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         Action::PowerOff => power(shared, step, row, |id| Act::Power { id, on: false }).await,
         Action::Restart => power(shared, step, row, |id| Act::Restart { id }).await,
         Action::Restore { from } => restore(shared, step, row, from).await,
+        Action::Delete if step.reason == Reason::TakenBack => undo::take_back(shared, step, row).await,
         Action::Delete => delete(shared, step, row).await,
         Action::Release => release(shared, step, &row).await,
         Action::Bootstrap { .. } => bootstrap::bootstrap(shared, step, row).await,
@@ -191,8 +191,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
 
 /// Makes the intent durable, with the effect that it has already.
 pub async fn started(shared: &Shared, step: &Step, attempt: u32, row: Option<Recorded>) -> Result<(), StateError> {
-    let event =
-        Event::StepStarted { step: step.id, address: step.address.clone(), verb: step.action.verb().into(), attempt };
+    let event = Event::StepStarted { step: step.id, address: step.address.clone(), verb: step.verb().into(), attempt };
     let effect = row.map_or(Effect::None, Effect::Put);
     remember(shared, &effect);
     shared.recorder.write(Some(step), "started", &event, effect, Some(event.clone())).await
@@ -244,7 +243,8 @@ async fn restore(shared: &Shared, step: &Step, row: Recorded, from: &Address) ->
     Ok((None, Effect::None))
 }
 
-async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {
+/// Deletes an object; one that is gone already is no error.
+pub async fn delete(shared: &Shared, step: &Step, row: Recorded) -> Done {
     started(shared, step, 0, None).await?;
     let effect = || Effect::Remove(step.address.clone(), step.generation);
     let Some(id) = row.id.clone() else { return Ok((None, effect())) };
@@ -375,7 +375,7 @@ fn cancelled() -> StepError {
 fn too_slow(step: &Step) -> StepError {
     Failure {
         class: FailureClass::InDoubt,
-        message: format!("{} did not end within {} minutes", step.action.verb(), limit(step).as_secs() / 60).into(),
+        message: format!("{} did not end within {} minutes", step.verb(), limit(step).as_secs() / 60).into(),
         detail: None,
         hint: Some("run pool apply again: it finds out what happened".into()),
     }

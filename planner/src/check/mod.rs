@@ -13,6 +13,7 @@
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `room` | no limit is broken at any moment |
+//! | `undo` | what would be taken back is what the run makes, and goes before what it needs |
 //! | `whole` | serials, stable names, nothing forgotten, bootstraps |
 
 use std::fmt;
@@ -33,6 +34,7 @@ mod order;
 mod place;
 mod room;
 mod together;
+mod undo;
 mod whole;
 
 /// What a plan does wrong.
@@ -77,6 +79,8 @@ pub enum Rule {
     Forgotten,
     /// Bootstraps carry all that they need.
     Bootstrap,
+    /// The undo touches what the run makes, and that alone.
+    Undo,
 }
 
 impl fmt::Display for Note {
@@ -119,5 +123,6 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);
+    undo::check(&facts, &mut notes);
     notes.0
 }

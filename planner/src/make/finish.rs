@@ -7,7 +7,7 @@ use pool_inventory::{Address, Kind, Money, Name, Text, object::Spec};
 use super::{Planner, draft::DraftId, order::order};
 use crate::{
     error::PlanError,
-    input::access,
+    input::{OnFailure, access},
     plan::{Action, CostChange, PLAN_VERSION, Plan, PoolBootstrap, Step},
 };
 
@@ -26,6 +26,7 @@ impl Planner<'_> {
             steps.iter().map(|step| &step.address).chain(declined.iter().map(|d| &d.address)).collect();
         let unchanged = self.count_unchanged(&touched);
         let desired = &self.input.desired;
+        let undo = (self.input.scope.on_failure == OnFailure::Undo).then(|| super::undo::undo(&steps, self.input));
         let used: BTreeSet<&Name> = steps.iter().map(|step| &step.provider).collect();
         let spec = |name: &Name| Some((name.clone(), desired.providers.get(name)?.clone()));
         let backends: BTreeSet<&Text> = steps.iter().filter_map(|step| self.backend(step)).collect();
@@ -42,6 +43,7 @@ impl Planner<'_> {
             demand: self.ledger.demand(),
             cost: self.cost(&steps),
             steps,
+            undo,
             groups,
             declined,
             bootstraps,

@@ -12,6 +12,7 @@
 //! | `errands` | in place of all these: what a user asks for by name |
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
+//! | `undo` | what would be taken back if a step failed, where that was asked for |
 //!
 //! `near` says which places hosts of other pools close.
 //! `asks`, `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
@@ -56,6 +57,7 @@ mod seating;
 mod seats;
 mod standing;
 pub(crate) mod tiers;
+mod undo;
 mod volumes;
 mod words;
 pub(crate) mod world;

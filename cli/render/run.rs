@@ -231,6 +231,7 @@ fn skip(because: &Skip) -> String {
         Skip::Needs { address } => format!("needs {address}"),
         Skip::Interrupted => "interrupted".to_owned(),
         Skip::Stopped => "stopped after a failure".to_owned(),
+        Skip::LeaseLost => "the lease was taken away".to_owned(),
     }
 }
 

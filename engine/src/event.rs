@@ -182,6 +182,8 @@ pub enum Skip {
     Interrupted,
     /// Another step failed and `--on-failure stop` or `undo` is in force.
     Stopped,
+    /// The lease was taken away.
+    LeaseLost,
 }
 
 /// What came of a run.

@@ -25,10 +25,78 @@ fn all_that_was_made_is_taken_back_and_the_plan_says_so_before() {
     let t = TestContext::new();
     let fault = "{ on: update, address: volume/web-1.data, nth: 1, error: quota-exceeded }";
     t.file("pool.yaml", &inventory(2, "a", true, fault));
-    assert_snapshot!(t.run("plan --on-failure undo -v"), @"");
-    assert_snapshot!(t.run("apply --yes --on-failure undo --parallelism 1"), @"");
+    assert_snapshot!(t.run("plan --on-failure undo -v"), @r"
+    exit 0
+    --- stdout
+    acme/default · 1 pool · 2 hosts · state 0 · observed [AGO] (4 list calls)
+
+      + host/web-0         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  not present
+      + volume/web-0.data  cloud/fast · 10 GiB · fast · € 1.17/month               not present
+      + host/web-1         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  not present
+      + volume/web-1.data  cloud/fast · 10 GiB · fast · € 1.17/month               not present
+
+    Plan: 4 to add, 0 to change, 0 to replace, 0 to destroy. + € 46.34/month
+    If a step fails: nothing new is started, and what it made by then is deleted again: 2 hosts, 2 volumes.
+          detach volume/web-1.data
+          detach volume/web-0.data
+          take-back volume/web-1.data
+          take-back volume/web-0.data
+          take-back host/web-1
+          take-back host/web-0
+    Saved as plan [ID] (one use, until [TIME]). Apply it with: pool apply [ID]
+    ");
+    assert_snapshot!(t.run("apply --yes --on-failure undo --parallelism 1"), @r"
+    exit 1
+    --- stdout
+    failed volume/web-1.data  attach: quota exceeded: simulated fault
+      hint: raise the account's quota, or ask for less
+
+    Undone: 4 created, 1 attached, 1 detached, 4 taken back; 1 failed, in [SPAN].
+    calls: cloud 11
+    Nothing that it made is left. Go on with: pool apply
+    Step by step: pool history [ID]
+    --- stderr
+    acme/default · 1 pool · 2 hosts · state 0 · observed [AGO] (4 list calls)
+
+      + host/web-0         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  not present
+      + volume/web-0.data  cloud/fast · 10 GiB · fast · € 1.17/month               not present
+      + host/web-1         cloud/az1 · s1.medium · 2 vCPU · 4 GiB · € 22.00/month  not present
+      + volume/web-1.data  cloud/fast · 10 GiB · fast · € 1.17/month               not present
+
+    Plan: 4 to add, 0 to change, 0 to replace, 0 to destroy. + € 46.34/month
+    If a step fails: nothing new is started, and what it made by then is deleted again: 2 hosts, 2 volumes.
+    run [ID]: plan [ID], 6 steps
+      host/web-0         create
+    ✓ host/web-0         create     [SPAN] · [ADDRESS]
+      host/web-1         create
+    ✓ host/web-1         create     [SPAN] · [ADDRESS]
+      volume/web-0.data  create
+    ✓ volume/web-0.data  create     [SPAN]
+      volume/web-1.data  create
+    ✓ volume/web-1.data  create     [SPAN]
+      volume/web-0.data  attach
+    ✓ volume/web-0.data  attach     [SPAN]
+      volume/web-1.data  attach
+    ✗ volume/web-1.data  attach     [SPAN] · quota exceeded: simulated fault
+    Undo: what this run made is taken back, 5 steps.
+      volume/web-0.data  detach
+    ✓ volume/web-0.data  detach     [SPAN]
+      volume/web-1.data  take-back
+    ✓ volume/web-1.data  take-back  [SPAN]
+      host/web-1         take-back
+    ✓ host/web-1         take-back  [SPAN]
+      volume/web-0.data  take-back
+    ✓ volume/web-0.data  take-back  [SPAN]
+      host/web-0         take-back
+    ✓ host/web-0         take-back  [SPAN]
+    ");
     assert_eq!(live(t.root()), (0, 0));
-    assert_snapshot!(t.run("history -n 1"), @"");
+    assert_snapshot!(t.run("history -n 1"), @r"
+    exit 0
+    --- stdout
+    run           started              took   exit  outcome                                                 command
+    [ID]  [TIME]  < [SPAN]     1  5 done, 1 failed, 0 not tried; 4 taken back, 0 changed  pool apply --yes --on-failure undo --parallelism 1
+    ");
     assert!(t.run("apply --yes").starts_with("exit 0"));
     assert_eq!(live(t.root()), (2, 2));
     assert!(t.run("plan --detailed-exitcode").starts_with("exit 0"));
@@ -83,7 +151,11 @@ fn a_plan_that_was_made_without_is_not_undone() {
     let t = TestContext::new();
     t.file("pool.yaml", &inventory(1, "a", false, ""));
     assert!(t.run("plan -o p.json").starts_with("exit 0"));
-    assert_snapshot!(t.run("apply p.json --on-failure undo"), @"");
+    assert_snapshot!(t.run("apply p.json --on-failure undo"), @r"
+    exit 64
+    --- stderr
+    error: this plan was not made to be undone, so that nobody was shown what would be taken back; make one with: pool plan --on-failure undo
+    ");
     assert!(t.run("plan -o q.json --on-failure undo").starts_with("exit 0"));
     // What the plan was made with holds where nothing else is said; less is always possible.
     assert!(t.run("apply q.json --on-failure stop").starts_with("exit 0"));

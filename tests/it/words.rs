@@ -44,6 +44,9 @@ fn help_of_a_command_is_dense_and_shows_examples() {
       -o, --out <FILE>         Write the plan into a file as well
           --destroy            Plan to destroy everything that is not protected
           --detailed-exitcode  Exit with 2 when there is something to do
+          --on-failure <WHAT>  What a failed step will mean when this plan is applied; with `undo` the
+                               plan says what would be taken back [possible values: stop, continue,
+                               undo]
 
     What to plan:
           --target <ADDR>     Only this object, and what it needs; may be given several times

@@ -204,6 +204,7 @@ pub fn describe(event: &Event) -> Text {
             crate::event::Skip::Needs { address } => format!("{verb}: not tried, needs {address}").into(),
             crate::event::Skip::Interrupted => format!("{verb}: not tried, the run was interrupted").into(),
             crate::event::Skip::Stopped => format!("{verb}: not tried, the run was stopped").into(),
+            crate::event::Skip::LeaseLost => format!("{verb}: not tried, the lease was taken away").into(),
         },
         Event::StepMoved { from, to, .. } => format!("{from} has no capacity; tried {to}").into(),
         Event::StepProgress { detail, .. } => detail.clone(),

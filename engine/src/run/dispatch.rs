@@ -246,11 +246,14 @@ impl Dispatcher {
             }
             Err(error) => {
                 // Without a journal nothing may be done: what runs is cancelled, and nothing new starts.
-                self.summary.lease_lost |= matches!(error, StateError::LeaseLost);
                 self.summary.failed += 1;
+                if matches!(error, StateError::LeaseLost) {
+                    self.lost().await;
+                } else {
+                    self.stop(Skip::Stopped);
+                    self.cancel.cancel();
+                }
                 self.broken.get_or_insert(error);
-                self.stop(Skip::Stopped);
-                self.cancel.cancel();
                 self.queue.fail(id);
             }
         }
@@ -298,14 +301,21 @@ impl Dispatcher {
     async fn renew(&mut self) {
         if let Err(error) = self.shared.recorder.store().renew(self.shared.recorder.lease()).await {
             if matches!(error, StateError::LeaseLost) {
-                self.summary.lease_lost = true;
-                self.warn("the lease was taken away: nothing more is done").await;
-                self.stop(Skip::Stopped);
-                self.cancel.cancel();
+                self.lost().await;
             } else {
                 self.warn(&format!("the lease could not be renewed: {error}")).await;
             }
         }
+    }
+
+    /// Who has lost the lease does nothing more; what runs is cancelled.
+    async fn lost(&mut self) {
+        if !self.summary.lease_lost {
+            self.summary.lease_lost = true;
+            self.warn("the lease was taken away: nothing more is done").await;
+        }
+        self.stop(Skip::LeaseLost);
+        self.cancel.cancel();
     }
 
     async fn skip(&mut self, id: StepId, because: Skip) -> Result<(), StateError> {

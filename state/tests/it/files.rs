@@ -141,7 +141,7 @@ async fn a_newer_file_is_refused_and_kept() {
     raw(&place, "PRAGMA user_version = 99").await;
     let before = std::fs::read(place.file()).unwrap();
     let error = place.try_open().await.unwrap_err();
-    assert!(matches!(error, StateError::Newer { found: 99, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, StateError::Newer { found: 99, known: 3, .. }), "{error:?}");
     assert_eq!(std::fs::read(place.file()).unwrap(), before);
 }
 
@@ -178,7 +178,7 @@ async fn an_older_file_is_copied_and_migrated() {
     store.remember_stock_out("cloud/az1/m1", 1).await.expect("the new table is there");
     let backups = place.backups();
     assert_eq!(backups.len(), 1);
-    assert!(backups[0].ends_with("state-20261121T100000Z-before-v2.db"), "{backups:?}");
+    assert!(backups[0].ends_with("state-20261121T100000Z-before-v3.db"), "{backups:?}");
     assert_eq!(mode(&backups[0]), 0o600);
     store.close().await;
     place.open().await.close().await;

@@ -55,8 +55,11 @@ pub async fn exec(session: &Handle<Pinned>, command: &str, input: &[u8]) -> (u32
     let (mut read, write) = channel.split();
     let input = input.to_vec();
     let typed = async move {
-        write.data(&input[..]).await.expect("sent");
-        write.eof().await.expect("ended");
+        // A command may end before it has read everything; then nobody makes room for the rest any more.
+        if write.data(&input[..]).await.is_ok() {
+            let _ = write.eof().await;
+        }
+        std::future::pending::<()>().await;
     };
     let (mut out, mut err, mut status) = (Vec::new(), Vec::new(), u32::MAX);
     let heard = async {
@@ -69,6 +72,9 @@ pub async fn exec(session: &Handle<Pinned>, command: &str, input: &[u8]) -> (u32
             }
         }
     };
-    tokio::join!(typed, heard);
+    tokio::select! {
+        () = typed => {}
+        () = heard => {}
+    }
     (status, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
 }

@@ -74,13 +74,20 @@ fn keygen(path: &Path) {
     assert!(made.expect("ssh-keygen is installed").success());
 }
 
+/// Who runs the test: an sshd of theirs lets nobody else in.
+fn user() -> String {
+    let said = Command::new("id").arg("-un").output().expect("id is installed").stdout;
+    String::from_utf8_lossy(&said).trim().to_owned()
+}
+
 /// An inventory of one pool per host: all hosts share one root here, so each has a folder of its own.
 fn inventory(fleet: &Fleet, hosts: &[(&str, &str, String)]) -> PathBuf {
     let dir = fleet.path().join("inventory");
     fs::create_dir_all(&dir).expect("a folder");
     fs::write(dir.join("hello.tera"), "hello from {{ self.name }}\n").expect("a template");
     let mut text = format!(
-        "version: 1\nname: existing\nproviders:\n  racks:\n    type: ssh\n    ssh: {{ user: root, key: {{ file: {}/id }}, port: {}, trust: pinned }}\npools:\n",
+        "version: 1\nname: existing\nproviders:\n  racks:\n    type: ssh\n    ssh: {{ user: {}, key: {{ file: {}/id }}, port: {}, trust: pinned }}\npools:\n",
+        user(),
         fleet.path().display(),
         fleet.port
     );

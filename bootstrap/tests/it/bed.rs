@@ -37,7 +37,7 @@ impl Bed {
     pub fn isolated() -> Self {
         let layers = "for d in etc home var usr run; do mkdir -p $B/l/$d/u $B/l/$d/w && \
              mount -t overlay -o lowerdir=/$d,upperdir=$B/l/$d/u,workdir=$B/l/$d/w overlay /$d || exit 1; done; mkdir -p /run/sshd";
-        let start = format!("mount -t tmpfs tmpfs $B/l && {layers} && exec \"$@\"");
+        let start = format!("umask 022 && mount -t tmpfs tmpfs $B/l && {layers} && exec \"$@\"");
         Self::run("", &["unshare", "--mount", "--ipc", "sh", "-c", &start, "sh"])
     }
 

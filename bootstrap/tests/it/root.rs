@@ -159,6 +159,7 @@ async fn kernel_settings_hold_now_and_after_a_boot() {
 fn repository(bed: &Bed) {
     let root = bed.path("package");
     std::fs::create_dir_all(root.join("DEBIAN")).unwrap();
+    std::fs::set_permissions(root.join("DEBIAN"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::create_dir_all(root.join("usr/share/pool-hello")).unwrap();
     std::fs::write(root.join("usr/share/pool-hello/hello"), "hello\n").unwrap();
     let control = "Package: pool-hello\nVersion: 1.0\nArchitecture: all\nMaintainer: none <none@example.net>\nDescription: test\n";

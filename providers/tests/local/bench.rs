@@ -7,7 +7,7 @@ use std::{
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
     sync::Arc,
     time::Instant,
 };
@@ -18,6 +18,7 @@ use pool_inventory::{
     object::{HostSpec, Observed, Owner, Spec},
 };
 use pool_providers::{Act, Progress, Provider, ProviderError, Request, local::LocalProvider};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities};
 
 use crate::ssh::Key;
 
@@ -38,7 +39,13 @@ const ROOTLESS: &str = "POOL_TEST_ROOTLESS";
 /// Runs the cases whose names contain one of the words, or all.
 pub fn run(cases: &[Case], args: &[OsString]) -> ExitCode {
     let words: Vec<&str> = args.iter().filter_map(|word| word.to_str()).filter(|word| !word.starts_with('-')).collect();
-    let root = rustix::process::geteuid().is_root();
+    let root = has_root();
+    let refused = refused(root);
+    let cases = if refused {
+        &[("a_computer_that_forbids_machines_says_so", For::All, forbidden as fn(&Bench))]
+    } else {
+        cases
+    };
     let list = args.iter().any(|word| word == "--list");
     let mut failed = 0;
     for (name, whom, case) in cases {
@@ -68,10 +75,35 @@ pub fn run(cases: &[Case], args: &[OsString]) -> ExitCode {
         }
         failed += usize::from(!ok || !left.is_empty());
     }
-    if root && !list && std::env::var_os(ROOTLESS).is_none() {
+    if rustix::process::geteuid().is_root() && !list && std::env::var_os(ROOTLESS).is_none() {
         failed += usize::from(!without_root(&words));
     }
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether this process may do what root may: that of most containers may not mount anything.
+pub fn has_root() -> bool {
+    let may_mount = |sets: CapabilitySets| sets.effective.contains(CapabilitySet::SYS_ADMIN);
+    rustix::process::geteuid().is_root() && capabilities(None).is_ok_and(may_mount)
+}
+
+/// Whether this computer lets this process make no machine: many containers and some distributions do not.
+fn refused(root: bool) -> bool {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--pid", "--uts", "--ipc", "--fork", "--propagation", "private"]);
+    if !root {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    let outcome = unshare.args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]).stderr(Stdio::null()).status();
+    !outcome.is_ok_and(|status| status.success())
+}
+
+/// What somebody reads on such a computer.
+fn forbidden(bench: &Bench) {
+    let provider = bench.open();
+    let answer = bench.submit(&provider, request("web-0", Act::Create(Spec::Host(bench.spec()))));
+    let Err(ProviderError::Other(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("starting the machine") && why.contains("unshare"), "which step was refused: {why}");
 }
 
 /// Runs this binary again as `nobody`, from a folder that `nobody` can read.
@@ -102,8 +134,6 @@ pub struct Bench {
     pub key: Arc<Key>,
 
     temp: tempfile::TempDir,
-    mounts: Vec<String>,
-    loops: Vec<String>,
 }
 
 impl Bench {
@@ -111,7 +141,7 @@ impl Bench {
         let temp = tempfile::Builder::new().prefix("pool-local-").tempdir().expect("temp");
         let dir = temp.path().join("here");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
-        Self { runtime, dir, key: Arc::new(Key::new()), temp, mounts: mounts(), loops: loops() }
+        Self { runtime, dir, key: Arc::new(Key::new()), temp }
     }
 
     /// What is left of the case.
@@ -120,8 +150,8 @@ impl Bench {
         let machines = fs::read_dir(self.dir.join("machines")).into_iter().flatten().flatten();
         left.extend(machines.map(|entry| entry.path().display().to_string()).filter(|path| path.contains("/m-")));
         left.extend(processes(self.temp.path()));
-        left.extend(mounts().into_iter().filter(|mount| !self.mounts.contains(mount)));
-        left.extend(loops().into_iter().filter(|device| !self.loops.contains(device)));
+        left.extend(mounts(self.temp.path()));
+        left.extend(loops(self.temp.path()));
         left
     }
 
@@ -238,15 +268,20 @@ pub fn processes(dir: &Path) -> Vec<String> {
     lines.collect()
 }
 
-/// The computer's mounts, as this process sees them.
-pub fn mounts() -> Vec<String> {
+/// Mounts of the folder or with parts of it, as this process sees them. Others come and go on a computer.
+pub fn mounts(dir: &Path) -> Vec<String> {
     let table = fs::read_to_string("/proc/self/mountinfo").expect("mounts");
-    table.lines().map(|line| format!("mount {line}")).collect()
+    let ours = table.lines().filter(|line| line.contains(&*dir.to_string_lossy()));
+    ours.map(|line| format!("mount {line}")).collect()
 }
 
-/// Loop devices in use.
-pub fn loops() -> Vec<String> {
+/// Loop devices whose files are in the folder.
+pub fn loops(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
-    let used = entries.filter(|entry| entry.path().join("loop/backing_file").exists());
-    used.map(|entry| format!("loop device {}", entry.file_name().to_string_lossy())).collect()
+    let used = entries.filter_map(|entry| {
+        let file = fs::read_to_string(entry.path().join("loop/backing_file")).ok()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        file.contains(&*dir.to_string_lossy()).then(|| format!("loop device {name} on {}", file.trim_end()))
+    });
+    used.collect()
 }

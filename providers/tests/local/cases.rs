@@ -6,7 +6,7 @@ mod isolation;
 mod logins;
 mod volumes;
 
-pub use crashes::{CREATE, create_one};
+pub use crashes::{CREATE, CROWDED, create_one, live_crowded};
 use pool_inventory::{
     Kind, Token,
     market::Feature,
@@ -28,6 +28,7 @@ pub const ALL: &[Case] = &[
     ("the_market_shows_this_computer", For::All, market),
     ("root_has_packages_users_and_owners", For::Root, with_root),
     ("without_root_files_of_the_system_can_be_written", For::Rootless, without_root),
+    ("a_mount_below_the_system_is_no_hindrance", For::Rootless, crashes::crowded),
     ("the_computer_stays_as_it_is", For::All, isolation::computer),
     ("a_machine_sees_only_its_own", For::All, isolation::privacy),
     ("only_the_right_key_and_user_may_log_in", For::All, logins::refused),
@@ -197,7 +198,7 @@ fn market(bench: &Bench) {
     assert!(market.images.contains("host"));
     assert_eq!(&*market.backends[0].name, "here/dir");
     let features = provider.capabilities().features;
-    let root = rustix::process::geteuid().is_root();
+    let root = crate::bench::has_root();
     for feature in [Feature::Users, Feature::Owners, Feature::EnforcedSize] {
         assert_eq!(features.contains(&feature), root, "{feature:?}");
     }

@@ -19,5 +19,11 @@ fn main() -> ExitCode {
         cases::create_one(&dir.to_string_lossy(), &public.to_string_lossy());
         return ExitCode::SUCCESS;
     }
+    if let Some([word, dir]) = args.get(1..3)
+        && word == cases::CROWDED
+    {
+        cases::live_crowded(&dir.to_string_lossy());
+        return ExitCode::SUCCESS;
+    }
     bench::run(cases::ALL, &args[1..])
 }

@@ -303,7 +303,7 @@ fn tool(mut command: Command) -> Result<(), Fault> {
 }
 
 /// Lines of a mount table, as (mount point, source).
-fn mounts(table: &str) -> Result<Vec<(String, String)>, Fault> {
+pub(super) fn mounts(table: &str) -> Result<Vec<(String, String)>, Fault> {
     let text = fs::read_to_string(table).doing(|| format!("reading {table}"))?;
     let line = |line: &str| {
         let (fields, rest) = line.split_once(" - ")?;

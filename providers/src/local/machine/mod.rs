@@ -13,6 +13,7 @@
 mod graft;
 mod init;
 mod keeper;
+mod layers;
 mod rights;
 mod root;
 mod session;

@@ -6,16 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::CWD,
-    mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags, fsconfig_create,
-        fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount, mount_bind, mount_bind_recursive,
-        mount_remount, move_mount, unmount,
-    },
-};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_remount, unmount};
 
-use super::{Doing, Fault, graft, rights::Settings};
+use super::{Doing, Fault, graft, layers::Layers, rights::Settings};
 use crate::local::notes::{GUEST, INSIDE, Notes};
 
 /// Device nodes that a machine sees.
@@ -45,11 +38,12 @@ impl Parts {
 /// Builds the root and makes it this process's root.
 pub(super) fn enter(dir: &Path, notes: &Notes) -> Result<Settings, Fault> {
     let parts = Parts::of(dir);
+    let layers = Layers::new(&parts, notes.rootless)?;
     let base = &parts.base;
     mount_bind(base, base).doing(|| format!("binding {}", base.display()))?;
     let at = |name: &str| base.join(name);
     remount(base, MountFlags::NODEV)?;
-    layers(&parts, notes.rootless)?;
+    layers.lay()?;
     tmpfs(&at("run"), c"mode=755,size=25%", MountFlags::empty())?;
     tmpfs(&at("tmp"), c"mode=1777,size=50%", MountFlags::empty())?;
     proc(&at("proc"))?;
@@ -68,27 +62,6 @@ pub(super) fn enter(dir: &Path, notes: &Notes) -> Result<Settings, Fault> {
         graft::mount_here(&source, target)?;
     }
     Ok(settings)
-}
-
-fn layers(parts: &Parts, rootless: bool) -> Result<(), Fault> {
-    for entry in fs::read_dir(&parts.upper).doing(|| format!("reading {}", parts.upper.display()))? {
-        let name = entry.doing(|| "reading the layers".into())?.file_name();
-        let text = |path: PathBuf| path.to_string_lossy().into_owned();
-        let lower = text(Path::new("/").join(&name)).replace('\\', "\\\\").replace(':', "\\:");
-        let what = || format!("layering over {lower}");
-        let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).doing(what)?;
-        fsconfig_set_string(&fs, "lowerdir", lower.as_str()).doing(what)?;
-        fsconfig_set_string(&fs, "upperdir", text(parts.upper.join(&name))).doing(what)?;
-        fsconfig_set_string(&fs, "workdir", text(parts.work.join(&name))).doing(what)?;
-        if rootless {
-            fsconfig_set_flag(&fs, "userxattr").doing(what)?;
-        }
-        fsconfig_create(&fs).doing(what)?;
-        let mounted = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV).doing(what)?;
-        let target = parts.base.join(&name);
-        move_mount(&mounted, "", CWD, &target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).doing(what)?;
-    }
-    Ok(())
 }
 
 fn tmpfs(at: &Path, data: &std::ffi::CStr, flags: MountFlags) -> Result<(), Fault> {

@@ -77,7 +77,13 @@ pub fn creation(bench: &Bench) {
         child.wait().expect("ended");
 
         let provider = bench.open();
-        let found = bench.runtime.block_on(provider.find(&owner("web-0").token)).expect("asked");
+        let find = || bench.runtime.block_on(provider.find(&owner("web-0").token)).expect("asked");
+        let mut found = None;
+        // What it had just begun to start may hold the machine for a moment longer.
+        until("the machine is settled", || {
+            found = find();
+            found.as_ref().is_none_or(|host| host.status != Status::Pending)
+        });
         match &found {
             // Either it is there and works, or nothing is.
             Some(host) => assert_eq!(bench.output(host, "hostname"), "web-0"),
@@ -103,6 +109,42 @@ pub fn create_one(dir: &str, public: &str) {
     spec.authorized_keys = vec![public.into()];
     bench.done(&bench.open(), "web-0", Act::Create(Spec::Host(spec)));
     std::mem::forget(bench);
+}
+
+/// First argument of the process that lives on a computer with a mount below `/var`.
+pub const CROWDED: &str = "--crowded";
+
+/// Without root, no layer can lie over a folder of the system below which something is mounted.
+pub fn crowded(bench: &Bench) {
+    // Root of a namespace of its own mounts something; then it is nobody again, who cannot take it away.
+    let computer =
+        "mount -t tmpfs tmpfs /var/cache && exec setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin \"$@\"";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", computer, "sh"])
+        .arg(std::env::current_exe().expect("own path"))
+        .arg(CROWDED)
+        .arg(&bench.dir)
+        .env("TMPDIR", bench.dir.parent().expect("a parent"))
+        .output()
+        .expect("started");
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The process of [`crowded`].
+pub fn live_crowded(dir: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("runtime");
+    let bench = Bench::at(Path::new(dir), runtime);
+    let provider = bench.open();
+    let host = bench.create(&provider, "web-0");
+    let look = "grep -c ^Package: /var/lib/dpkg/status | grep -qv '^0$' && ls /var/cache && echo a >/var/lib/a && \
+        echo b >/var/cache/b && mkdir /var/c && echo c >/var/c/c && echo d >/etc/d && cat /var/lib/a /var/cache/b /var/c/c";
+    assert_eq!(bench.output(&host, look), "a\nb\nc");
+    assert!(!Path::new("/var/lib/a").exists() && !Path::new("/var/cache/b").exists() && !Path::new("/var/c").exists());
+    for on in [false, true] {
+        bench.done(&provider, "web-0", Act::Power { id: host.id.clone(), on });
+    }
+    assert_eq!(bench.output(&host, "cat /var/lib/a /var/cache/b /var/c/c /etc/d"), "a\nb\nc\nd");
+    bench.delete(&provider, &host);
 }
 
 /// `pool` is killed while it deletes one.

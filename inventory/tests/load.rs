@@ -114,3 +114,22 @@ fn a_folder_without_an_inventory_says_what_to_do() {
     let problems = load(folder.path(), None, &|_| None).expect_err("no text");
     assert!(problems.render(false).contains("bad.pool.yaml is not UTF-8 text (byte 0)"), "{problems}");
 }
+
+#[test]
+fn all_addresses_are_anybody_and_all_ports_are_none_in_particular() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "version: 1\nname: x\nproviders: { cloud: { type: sim } }\nnetworks:\n";
+    let lan = |name: &str, cidr: &str, all: &str| {
+        format!(
+            "  {name}:\n    cidr: {cidr}\n    on: [cloud]\n    ingress:\n      a: {{ from: any, protocol: tcp }}\n      \
+             b: {{ from: \"{all}\", protocol: tcp, port: \"1-65535\" }}\n"
+        )
+    };
+    let text = format!("{text}{}{}", lan("lan", "10.1.0.0/24", "0.0.0.0/0"), lan("lan6", "fd00:1::/64", "::/0"));
+    write(folder.path(), "pool.yaml", &text);
+    let loaded = load(folder.path(), None, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+    for network in loaded.desired.networks.values() {
+        let rules: Vec<_> = network.ingress.values().collect();
+        assert_eq!(rules[0], rules[1], "clouds refuse two rules that say the same");
+    }
+}

@@ -138,6 +138,9 @@ impl<'n, 's> Reader<'n, 's> {
             let v4 = range.addr().is_ipv4();
             let message = format!("{} addresses cannot reach an {} network", version(v4), version(!v4));
             self.say(at.span, message, "");
+        } else if range.prefix_len() == 0 {
+            // All addresses there are; clouds refuse a rule for them beside one for anybody.
+            return Some(Peer::Any);
         }
         Some(Peer::Range(range))
     }
@@ -168,6 +171,8 @@ impl<'n, 's> Reader<'n, 's> {
         }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         match (port(first), port(last)) {
+            // All ports there are: Neutron keeps such a rule as one that names none.
+            (Some(1), Some(u16::MAX)) => None,
             (Some(first), Some(last)) if first <= last => Some(Ports { first, last }),
             (Some(first), Some(last)) => {
                 let message = format!("the range of ports `{text}` ends before it begins");

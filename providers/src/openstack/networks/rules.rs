@@ -35,6 +35,13 @@ pub(super) enum End {
     Group(Text),
 }
 
+impl End {
+    /// Neutron takes a rule for all addresses, and one that names none, for the same.
+    fn of(range: IpNet) -> Self {
+        if range.prefix_len() == 0 { End::Any } else { End::Range(range) }
+    }
+}
+
 /// The rules that a group should have, with their names.
 pub(super) type Wanted = BTreeMap<Content, BTreeSet<Name>>;
 
@@ -63,7 +70,7 @@ pub(super) fn wanted(spec: &NetworkSpec, v4: bool, own: &Text, group_of: impl Fn
         for (name, rule) in rules {
             let (peer, v4) = match &rule.peer {
                 Peer::Any => (End::Any, v4),
-                Peer::Range(range) => (End::Range(*range), range.addr().is_ipv4()),
+                Peer::Range(range) => (End::of(*range), range.addr().is_ipv4()),
                 Peer::Network(network) => match group_of(network) {
                     Some(group) => (End::Group(group), v4),
                     None => continue,
@@ -170,7 +177,7 @@ fn content(rule: &GroupRule) -> Option<Content> {
     };
     let peer = match (&rule.remote_group_id, &rule.remote_ip_prefix) {
         (Some(group), _) => End::Group(group.clone()),
-        (None, Some(range)) => End::Range(range.parse().ok()?),
+        (None, Some(range)) => End::of(range.parse().ok()?),
         (None, None) => End::Any,
     };
     Some(Content { out: &*rule.direction == "egress", v4: &*rule.ethertype == "IPv4", protocol, ports, peer })
@@ -239,7 +246,7 @@ fn shown(rule: &GroupRule, content: Option<&Content>, network_of: impl Fn(&str) 
     let range = || rule.remote_ip_prefix.as_deref().and_then(|range| range.parse().ok());
     let peer = match group {
         Some(group) => network_of(group).or_else(|| stranger(group)).map_or(Peer::Any, Peer::Network),
-        None => range().map_or(Peer::Any, Peer::Range),
+        None => range().filter(|range: &IpNet| range.prefix_len() > 0).map_or(Peer::Any, Peer::Range),
     };
     let (protocol, ports) = content.map_or((Protocol::Any, None), |content| (content.protocol, content.ports));
     Rule { peer, protocol, ports }

@@ -147,3 +147,22 @@ fn a_network_without_its_group_differs_from_what_was_asked_for() {
     let (ingress, _) = seen(None, true, &name("front"), network_of);
     assert_eq!(ingress.keys().map(Name::as_str).collect::<Vec<_>>(), ["members-missing"]);
 }
+
+#[test]
+fn a_rule_for_all_addresses_is_one_for_anybody() {
+    let mut neutron = Neutron::new();
+    let mut spec = NetworkSpec::new("10.1.0.0/24".parse().expect("a range"));
+    let rule = |peer| Rule { peer, protocol: Protocol::Tcp, ports: Some(Ports { first: 443, last: 443 }) };
+    spec.ingress.insert(name("web"), rule(Peer::Any));
+    spec.ingress.insert(name("all"), rule(Peer::Range("0.0.0.0/0".parse().expect("a range"))));
+    let all = wanted(&spec, true, &OWN.into(), group_of);
+    assert_eq!(all.len(), 4, "members, what goes out, and one for both names: {all:?}");
+    neutron.apply(&all);
+    // As an older version of ours, or somebody else, made it.
+    for rule in neutron.group.security_group_rules.iter_mut().filter(|rule| rule.port_range_min.is_some()) {
+        rule.remote_ip_prefix = Some("0.0.0.0/0".into());
+    }
+    assert_eq!(steps(&neutron.group.security_group_rules, &all), Steps::default());
+    let (ingress, _) = seen(Some(&neutron.group), true, &name("front"), network_of);
+    assert!(ingress.values().all(|rule| rule.peer == Peer::Any) && ingress.len() == 2, "{ingress:?}");
+}

@@ -12,7 +12,7 @@ use super::{
     answers::{InstanceAction, Server},
     delete::Belongings,
     host_keys, observe,
-    progress::{Step, kept, step, write_clear},
+    progress::{Step, kept, no_room, step, write_clear},
 };
 use crate::{
     Progress, ProviderError,
@@ -181,8 +181,7 @@ impl Cloud {
         let one: One = self.client.get(Service::Compute, &path, &[]).await?;
         let events = one.action.events;
         if let Some(words) = events.iter().find_map(|event| event.details.clone()) {
-            let room = words.contains("No valid host");
-            return Ok(if room { ProviderError::NoCapacity(words) } else { ProviderError::Other(words) });
+            return Ok(if no_room(&words) { ProviderError::NoCapacity(words) } else { ProviderError::Other(words) });
         }
         // Nova tells its words to administrators alone, but everybody how far it came.
         let failed = events.iter().find(|event| event.result.as_deref() == Some("Error"));

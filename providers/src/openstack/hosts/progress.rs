@@ -124,10 +124,25 @@ fn broken(server: &Server) -> Step {
     }
 }
 
+/// What Nova says when no machine takes a server: there is none to try, or it was tried on as many as there are. The
+/// latter is the former to Nova too (`MaxRetriesExceeded` is a `NoValidHost`).
+const NO_ROOM: [&str; 5] = [
+    "No valid host",
+    "NoValidHost",
+    "Exhausted all hosts available for retrying build failures",
+    "Exceeded maximum number of retries",
+    "Exceeded max scheduling attempts",
+];
+
+/// Whether these words of Nova mean that no machine takes a server.
+pub(super) fn no_room(text: &str) -> bool {
+    NO_ROOM.iter().any(|words| text.contains(words))
+}
+
 /// Whether a fault means that there was no room for the server, so that another place may have some.
 fn out_of_room(Fault { code, message }: &Fault) -> Option<ProviderError> {
     let text: Text = message.trim().into();
-    if text.contains("No valid host") || text.contains("NoValidHost") {
+    if no_room(&text) {
         return Some(ProviderError::NoCapacity(text));
     }
     // Nova counts again once a server exists: of two that met at the limit, one is too many.
@@ -154,4 +169,20 @@ fn read_clear(extra: &str) -> (Belongings, ProviderError) {
         _ => ProviderError::Other(text),
     };
     (belongings, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_no_machine_took_is_without_room() {
+        let fault = |code, message: &str| Fault { code, message: message.into() };
+        let exhausted = "Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures \
+             for instance 7f0c1a52-0a3c-4c7e-9d0e-0e2f6d1c2b3a.";
+        for words in ["No valid host was found. There are not enough hosts available.", exhausted] {
+            assert_eq!(out_of_room(&fault(500, words)), Some(ProviderError::NoCapacity(words.into())));
+        }
+        assert_eq!(out_of_room(&fault(500, "Build of instance 7f0c aborted: no such image")), None);
+    }
 }

@@ -24,6 +24,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(60);
 /// Tries for one page; observing is what the operator waits for.
 const TRIES: u32 = 5;
 
+/// How often a list is begun anew because what a page ended with is gone.
+const RESTARTS: usize = 5;
+
 /// What one provider has and offers.
 pub struct ProviderView {
     /// Hosts, volumes and networks.
@@ -147,11 +150,18 @@ async fn list(
 
 /// All objects of a kind, page by page, and the calls that it took.
 pub async fn list_kind(provider: &dyn Provider, kind: Kind) -> Result<(Vec<Observed>, u64), ProviderError> {
-    let (mut objects, mut calls) = (Vec::new(), 0);
+    let (mut objects, mut calls, mut restarts) = (Vec::new(), 0, 0);
     let mut from: Option<Text> = None;
     for _ in 0..MAX_PAGES {
         calls += 1;
-        let Page { objects: more, next } = patiently(|| provider.list(kind, from.clone())).await?;
+        let page = patiently(|| provider.list(kind, from.clone())).await;
+        if matches!(page, Err(ProviderError::NotFound(_))) && from.is_some() && restarts < RESTARTS {
+            restarts += 1;
+            objects.clear();
+            from = None;
+            continue;
+        }
+        let Page { objects: more, next } = page?;
         objects.extend(more);
         match next {
             Some(next) => from = Some(next),

@@ -41,6 +41,7 @@ pub trait Provider: Send + Sync {
     async fn submit(&self, batch: Vec<Request>) -> Vec<Result<Progress, ProviderError>>;
 
     /// One page of all objects of a kind in the account, ours and others'; `from` is the `next` of the page before.
+    /// `NotFound`: what the page before ended with is gone, so that the list has to be begun anew.
     async fn list(&self, kind: Kind, from: Option<Text>) -> Result<Page, ProviderError>;
 
     /// The object that a creation with this token made. `None` proves nothing before the visibility delay is over.

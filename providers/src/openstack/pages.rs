@@ -11,9 +11,12 @@ use crate::ProviderError;
 
 /// Pages of one list before it is taken for endless.
 const MAX_PAGES: usize = 1000;
+/// How often a list is begun anew because what a page ended with is gone.
+const RESTARTS: usize = 5;
 
 impl Client {
-    /// One page of a list, and the marker that the next one starts after.
+    /// One page of a list, and the marker that the next one starts after. `NotFound`: what it should start after was
+    /// deleted meanwhile, so that the list has to be begun anew.
     pub async fn page<T: DeserializeOwned>(
         &self,
         service: Service,
@@ -21,7 +24,7 @@ impl Client {
         key: &str,
         query: &[(&str, &str)],
     ) -> Result<(Vec<T>, Option<Text>), ProviderError> {
-        let mut answer: Value = self.get(service, path, query).await?;
+        let mut answer: Value = self.get(service, path, query).await.map_err(|error| unmarked(error, query))?;
         let next = next(&answer, key);
         let unreadable =
             |why: String| ProviderError::Transient(format!("the list of {key} is not readable: {why}").into());
@@ -38,20 +41,39 @@ impl Client {
         key: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<T>, ProviderError> {
-        let (mut all, mut next) = self.page(service, path, key, query).await?;
-        for _ in 1..MAX_PAGES {
-            let Some(marker) = next else { return Ok(all) };
-            let mut query = query.to_vec();
-            query.push(("marker", &marker));
-            let (more, after) = self.page(service, path, key, &query).await?;
-            // Of two equal pages, the second says nothing new: some services name a next page for ever.
-            if after.as_ref() == Some(&marker) {
-                return Ok(all);
+        let mut restarts = 0;
+        'anew: loop {
+            let (mut all, mut next) = self.page(service, path, key, query).await?;
+            for _ in 1..MAX_PAGES {
+                let Some(marker) = next else { return Ok(all) };
+                let mut query = query.to_vec();
+                query.push(("marker", &marker));
+                let page = self.page(service, path, key, &query).await;
+                if matches!(page, Err(ProviderError::NotFound(_))) && restarts < RESTARTS {
+                    restarts += 1;
+                    continue 'anew;
+                }
+                let (more, after) = page?;
+                // Of two equal pages, the second says nothing new: some services name a next page for ever.
+                if after.as_ref() == Some(&marker) {
+                    return Ok(all);
+                }
+                all.extend(more);
+                next = after;
             }
-            all.extend(more);
-            next = after;
+            return Err(ProviderError::Other(format!("the list of {key} has more than {MAX_PAGES} pages").into()));
         }
-        Err(ProviderError::Other(format!("the list of {key} has more than {MAX_PAGES} pages").into()))
+    }
+}
+
+/// What a service says of a page that starts after something that is gone: Nova and Glance 400, Neutron and Cinder 404.
+fn unmarked(error: ProviderError, query: &[(&str, &str)]) -> ProviderError {
+    let marker = query.iter().find(|(name, _)| *name == "marker");
+    match (error, marker) {
+        (ProviderError::Invalid { .. } | ProviderError::NotFound(_), Some((_, marker))) => {
+            ProviderError::NotFound((*marker).into())
+        }
+        (error, _) => error,
     }
 }
 

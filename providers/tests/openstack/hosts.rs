@@ -272,6 +272,31 @@ async fn lists_come_in_pages_with_lone_ports_at_the_end() {
 }
 
 #[tokio::test]
+async fn a_list_whose_marker_was_deleted_is_begun_anew() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    // The server that the first page ended with is gone when the second is asked for: the engine begins anew.
+    let last = body("hosts/page-1")["servers"][2]["id"].as_str().unwrap().to_owned();
+    cloud.on(&format!("GET {SERVERS}/detail?marker={last}"), "compute/no-marker");
+    let answer = provider.list(Kind::Host, Some(last.as_str().into())).await;
+    assert_eq!(answer, Err(ProviderError::NotFound(last.as_str().into())));
+
+    // A list that is ours alone is begun anew here, but not for ever.
+    let port = body("hosts/lone-ports")["ports"][0].clone();
+    let href = format!("{}{PORTS}?marker={}", cloud.url, port["id"].as_str().unwrap());
+    let page = json!({"ports": [port], "ports_links": [{"rel": "next", "href": href}]});
+    cloud.answer(&format!("GET {SERVERS}/detail"), 200, json!({"servers": []}));
+    cloud.on(&format!("GET {PORTS}?device_id=&marker=*"), "network/no-marker");
+    cloud.answer_once(&format!("GET {PORTS}?device_id="), 200, &[], json!({"ports": []}));
+    cloud.answer_once(&format!("GET {PORTS}?device_id=&marker=*"), 404, &[], body("network/no-marker"));
+    cloud.answer_once(&format!("GET {PORTS}?device_id="), 200, &[], page.clone());
+    assert_eq!(provider.list(Kind::Host, None).await.unwrap().objects, []);
+    cloud.answer(&format!("GET {PORTS}?device_id="), 200, page);
+    cloud.on(&format!("GET {PORTS}?device_id=&marker=*"), "network/no-marker");
+    assert!(matches!(provider.list(Kind::Host, None).await, Err(ProviderError::NotFound(_))));
+}
+
+#[tokio::test]
 async fn a_lone_port_is_deleted_as_a_host() {
     let cloud = cloud().await;
     let provider = cloud.provider();

@@ -6,15 +6,16 @@ use pool_bootstrap::{BootstrapError, ItemEvent, Link, Outcome, Rendered};
 use pool_inventory::{
     Text,
     desired::{Access, Trust},
-    object::{KnownHost, Recorded},
+    object::{KnownHost, Observed, Recorded},
 };
 use pool_planner::{Action, Step, plan::PoolBootstrap};
+use pool_providers::{Act, ProviderError, Request};
 use tokio::sync::mpsc;
 
 use super::{
     Shared,
     recorder::Effect,
-    step::{Done, StepError, account, started, take_endpoint},
+    step::{Done, StepError, account, owner, started, take_endpoint},
 };
 use crate::{
     connect::ReachError,
@@ -67,13 +68,13 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let mounts = shared.mounts_of(&row.address);
     let rendered = want.render(&row.address.name, &endpoint, &mounts).map_err(|why| refused(&why))?;
     let access = plan.access.get(&row.address.name);
-    if started_now && trusts_console(access) {
+    if trusts_console(access) && (started_now || (row.adopted && keys(&row).is_empty())) {
         console_keys(shared, step, &mut row, &[]).await?;
     }
     let reached = match reach(shared, &row, access, patience).await {
         // The console may still have shown what the system before had written there.
         Err(Unreached { old_key: true, .. }) if started_now && trusts_console(access) => {
-            let old = row.endpoint.as_ref().map(|at| at.host_keys.clone()).unwrap_or_default();
+            let old = keys(&row).to_vec();
             console_keys(shared, step, &mut row, &old).await?;
             reach(shared, &row, access, patience).await
         }
@@ -216,16 +217,22 @@ fn trusts_console(access: Option<&Access>) -> bool {
 /// the end of its first start, by cloud-init.
 const CONSOLE: Duration = Duration::from_secs(300);
 
-/// Waits until the provider has read host keys from the console, other ones than `old`.
+/// The host keys that are known.
+fn keys(row: &Recorded) -> &[Text] {
+    row.endpoint.as_ref().map_or(&[], |at| &at.host_keys)
+}
+
+/// Waits until the provider has read host keys from the console, other ones than `old`. What was taken over has shown
+/// them long ago, or does not show them any more.
 async fn console_keys(shared: &Shared, step: &Step, row: &mut Recorded, old: &[Text]) -> Result<(), StepError> {
-    let known =
-        |row: &Recorded| row.endpoint.as_ref().is_some_and(|at| !at.host_keys.is_empty() && at.host_keys != old);
+    let known = |row: &Recorded| !keys(row).is_empty() && keys(row) != old;
+    let patience = if row.adopted { Duration::ZERO } else { CONSOLE };
     let begun = tokio::time::Instant::now();
     for tries in 0.. {
         if known(row) {
             return Ok(());
         }
-        if begun.elapsed() > CONSOLE {
+        if tries > 0 && begun.elapsed() >= patience {
             break;
         }
         if tries == 1 {
@@ -235,24 +242,45 @@ async fn console_keys(shared: &Shared, step: &Step, row: &mut Recorded, old: &[T
         if tries > 0 {
             tokio::time::sleep(crate::retry::backoff(tries, crate::random::unit(), None).min(CONSOLE_PAUSE)).await;
         }
-        match account(shared, step)?.find(&row.token).await {
+        match look(shared, step, row).await {
             Ok(seen) => take_endpoint(row, seen.as_ref()),
             Err(error) if matches!(crate::retry::next(&error), Next::Again | Next::Settle) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let message = format!("the console of {} has shown no host key within {} s", row.address, CONSOLE.as_secs());
-    Err(Failure {
+    Err(no_console_key(row).into())
+}
+
+/// Has the provider look at a machine, and at its console where its keys are not known.
+async fn look(shared: &Shared, step: &Step, row: &Recorded) -> Result<Option<Observed>, ProviderError> {
+    let Ok(account) = account(shared, step) else { return Ok(None) };
+    if !row.adopted {
+        return account.find(&row.token).await;
+    }
+    // It carries no mark that it could be found by. Taking over again what was taken over changes nothing.
+    let act = Act::Create(row.spec.clone());
+    let request = Request { owner: owner(shared, row), name: shared.cloud_name(&row.address.name), act };
+    Ok(account.act(request).await?.map(|seen| *seen))
+}
+
+fn no_console_key(row: &Recorded) -> Failure {
+    let host = &row.address;
+    let (message, hint) = match row.adopted {
+        true => (
+            format!("the console of {host} shows no host key"),
+            "write its key into `host_key:` in the inventory, or let `trust: first-contact` accept it",
+        ),
+        false => (
+            format!("the console of {host} has shown no host key within {} s", CONSOLE.as_secs()),
+            "the next pool apply waits again; without a console, leave `trust` out: keys are then handed in",
+        ),
+    };
+    Failure {
         class: FailureClass::Unreachable,
         message: message.into(),
-        detail: Some(
-            "host keys are read from what cloud-init writes to the console at the end of the first start".into(),
-        ),
-        hint: Some(
-            "the next pool apply waits again; without a console, leave `trust` out: keys are then handed in".into(),
-        ),
+        detail: Some("host keys are read from what cloud-init writes to the console at the first start".into()),
+        hint: Some(hint.into()),
     }
-    .into())
 }
 
 /// Longest pause between two looks at a console: each is a call.

@@ -417,3 +417,45 @@ async fn a_poll_survives_services_that_hang_up() {
     let answer = poll(&provider, &Operation("host:create:1b2:1700000000".into())).await;
     assert!(matches!(answer, Err(ProviderError::Transient(_))), "{answer:?}");
 }
+
+/// What cloud-init writes to a console, and the key in it.
+fn console(cloud: &Cloud) -> &'static str {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIc3q8v0jUF9vCMiYbYIQsX2sQ0aMfkBnVUkjqX4dYJt";
+    let output = format!("-----BEGIN SSH HOST KEY KEYS-----\n{KEY} root@x\n-----END SSH HOST KEY KEYS-----\nlogin: ");
+    cloud.answer(&format!("POST {SERVERS}/*/action"), 200, json!({ "output": output }));
+    KEY
+}
+
+#[tokio::test]
+async fn the_console_of_what_is_taken_over_tells_its_keys_and_nothing_is_written() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    let mut server = body("hosts/web-1-one")["server"].clone();
+    server["metadata"] = json!({});
+    cloud.answer(&format!("GET {SERVERS}/*"), 200, json!({ "server": server }));
+    let key = console(&cloud);
+    let existing = HostSpec { existing: Some(id("web-1-there")), ..HostSpec::default() };
+    let taken = |console_keys| creation(1, HostSpec { console_keys, ..existing.clone() });
+    let seen = done(submit(&provider, taken(true)).await);
+    assert_eq!(seen.endpoint.expect("one").host_keys, [key.into()]);
+    let seen = done(submit(&provider, taken(false)).await);
+    assert_eq!(seen.endpoint.expect("one").host_keys, Vec::<Text>::new());
+    let posts: Vec<String> = cloud.log().into_iter().filter(|line| line.starts_with("POST /compute")).collect();
+    assert_eq!(posts.len(), 1, "one look at the console, and nothing written: {posts:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_comes_late_is_read_by_whoever_looks_next() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    let mut server = body("hosts/web-1-there")["servers"][0].clone();
+    server["metadata"]["pool_host_key"] = json!("console");
+    cloud.answer(&format!("GET {SERVERS}/detail?tags=pool-token-aa01"), 200, json!({ "servers": [server] }));
+    cloud.answer(&format!("POST {SERVERS}/*/metadata"), 200, json!({ "metadata": {} }));
+    let find = async || provider.find(&Token("aa01".into())).await.unwrap().unwrap().endpoint.unwrap().host_keys;
+    cloud.answer(&format!("POST {SERVERS}/*/action"), 200, json!({ "output": "booting" }));
+    assert_eq!(find().await, Vec::<Text>::new());
+    let key = console(&cloud);
+    assert_eq!(find().await, [key.into()]);
+    assert_eq!(cloud.seen(&format!("POST {SERVERS}/*/metadata"))[0].body["metadata"]["pool_host_key"], key);
+}

@@ -56,7 +56,7 @@ impl Cloud {
         host: &HostSpec,
     ) -> Result<Progress, ProviderError> {
         if let Some(id) = &host.existing {
-            return self.take_over(id).await;
+            return self.take_over(id, host.console_keys).await;
         }
         let begun = self.hosts.begin(&request.owner.token);
         let mut far = begun.lock().await;
@@ -91,10 +91,14 @@ impl Cloud {
         }
     }
 
-    /// A server that exists is taken as it is.
-    async fn take_over(&self, id: &Text) -> Result<Progress, ProviderError> {
+    /// A server that exists is taken as it is. What its console shows is told, and not kept with it.
+    async fn take_over(&self, id: &Text, console: bool) -> Result<Progress, ProviderError> {
         let server = self.server(id).await?.ok_or_else(|| ProviderError::NotFound(id.clone()))?;
-        Ok(Progress::Done(Box::new(self.observe(&server).await?)))
+        let mut seen = self.observe(&server).await?;
+        if let Some(at) = seen.endpoint.as_mut().filter(|at| console && at.host_keys.is_empty()) {
+            at.host_keys = self.console_keys(id).await?;
+        }
+        Ok(Progress::Done(Box::new(seen)))
     }
 
     /// What an attempt made that was sent at a time. While it may still be on its way, nothing may be sent after it.

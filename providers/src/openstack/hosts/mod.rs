@@ -131,7 +131,8 @@ impl Cloud {
 
     pub(super) async fn find_host(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
         if let Some(server) = self.server_by_token(token).await? {
-            return Ok(Some(self.observe(&server).await?));
+            let read = if progress::unread(&server) { self.read_console(&server).await? } else { None };
+            return Ok(Some(self.observe(read.as_ref().unwrap_or(&server)).await?));
         }
         // This process goes on with its port when it is asked again.
         if self.hosts.begun(token) {

@@ -194,21 +194,8 @@ impl Cloud {
     }
 
     /// The server with its host keys, once its console shows them; they are kept with the server.
-    async fn read_console(&self, server: &Server) -> Result<Option<Server>, ProviderError> {
-        #[derive(Deserialize)]
-        struct Console {
-            output: String,
-        }
-        let body = json!({"os-getConsoleOutput": {}});
-        let read: Result<Console, _> =
-            self.client.post(Service::Compute, &["servers", &server.id, "action"], &body).await;
-        let console = match read {
-            Ok(console) => console.output,
-            // The machine is not that far.
-            Err(ProviderError::Conflict(_) | ProviderError::NotFound(_)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let keys = host_keys::of_console(&console);
+    pub(super) async fn read_console(&self, server: &Server) -> Result<Option<Server>, ProviderError> {
+        let keys = self.console_keys(&server.id).await?;
         if keys.is_empty() {
             return Ok(None);
         }
@@ -217,5 +204,21 @@ impl Cloud {
         let mut server = server.clone();
         server.metadata.extend(more);
         Ok(Some(server))
+    }
+
+    /// The host keys that the console of a server shows; empty: none, or not yet.
+    pub(super) async fn console_keys(&self, id: &Text) -> Result<Vec<Text>, ProviderError> {
+        #[derive(Deserialize)]
+        struct Console {
+            output: String,
+        }
+        let body = json!({"os-getConsoleOutput": {}});
+        let read: Result<Console, _> = self.client.post(Service::Compute, &["servers", id, "action"], &body).await;
+        match read {
+            Ok(console) => Ok(host_keys::of_console(&console.output)),
+            // The machine is not that far.
+            Err(ProviderError::Conflict(_) | ProviderError::NotFound(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -112,8 +112,12 @@ fn running(server: &Server, waited: i64) -> Step {
     if !addressed && waited < LATE {
         return Step::Wait;
     }
-    let unread = server.metadata.get(keys::HOST_KEY).is_some_and(|key| &**key == CONSOLE);
-    if unread && waited < FIRST_START { Step::ReadConsole } else { Step::Done }
+    if unread(server) && waited < FIRST_START { Step::ReadConsole } else { Step::Done }
+}
+
+/// Whether the host keys of a server of ours are still to be read from its console.
+pub(super) fn unread(server: &Server) -> bool {
+    &*server.status == "ACTIVE" && server.metadata.get(keys::HOST_KEY).is_some_and(|key| &**key == CONSOLE)
 }
 
 fn broken(server: &Server) -> Step {

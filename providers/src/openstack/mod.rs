@@ -20,7 +20,6 @@ mod abilities;
 mod cache;
 mod calls;
 mod catalogue;
-#[allow(dead_code, reason = "its users come one by one")]
 mod client;
 mod clouds;
 mod credentials;
@@ -82,7 +81,6 @@ pub struct OpenStackProvider(Arc<Cloud>);
 struct Cloud {
     name: Name,
     spec: OpenStackSpec,
-    #[allow(dead_code, reason = "its users come one by one")]
     places: Places,
     client: Client,
     networks: networks::Memory,

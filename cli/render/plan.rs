@@ -23,6 +23,8 @@ use super::{
 
 /// Lines shown before the rest is summed up; `-v` shows all.
 const MOST_LINES: usize = 200;
+/// Objects that stay, by name, in one line.
+const MOST_NAMES: usize = 5;
 /// Refused candidates shown per group; `-v` shows all.
 const MOST_REFUSALS: usize = 6;
 /// A column grows no wider than this; longer text pushes its own line.
@@ -221,14 +223,27 @@ fn refusal_lines(text: &mut String, refusals: &[Refusal], verbose: bool) {
 }
 
 fn quiet_sums(text: &mut String, declined: &[Declined]) {
-    let mut sums: BTreeMap<String, (usize, &Address)> = BTreeMap::new();
+    let mut sums: BTreeMap<String, (&Why, Vec<&Address>)> = BTreeMap::new();
     for declined in declined.iter().filter(|declined| is_quiet(&declined.why)) {
-        sums.entry(words::why(&declined.why)).or_insert((0, &declined.address)).0 += 1;
+        let of = sums.entry(words::why(&declined.why)).or_insert((&declined.why, Vec::new()));
+        of.1.push(&declined.address);
     }
-    for (why, (number, first)) in sums {
-        let what = if number == 1 { first.to_string() } else { count(number, "object") };
-        let _ = writeln!(text, "    {}", paint(DIM, &format!("{what}: {why}")));
+    for (phrase, (why, who)) in sums {
+        let what = match who[..] {
+            [one] => one.to_string(),
+            // What stays and costs is named.
+            _ if matches!(why, Why::Kept) => named(&who),
+            _ => count(who.len(), "object"),
+        };
+        let _ = writeln!(text, "    {}", paint(DIM, &format!("{what}: {phrase}")));
     }
+}
+
+/// The first of many, by name.
+fn named(all: &[&Address]) -> String {
+    let shown: Vec<String> = all.iter().take(MOST_NAMES).map(ToString::to_string).collect();
+    let rest = all.len() - shown.len();
+    if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more (-v shows all)", shown.join(", ")) }
 }
 
 /// `Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 2 to bootstrap. + € 74.10/month`
@@ -399,6 +414,18 @@ mod tests {
         3 items cannot be done (marked !); the rest can be applied.
         Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c --partial
         ");
+    }
+
+    #[test]
+    fn volumes_that_stay_are_named() {
+        let kept = |n: u32| Declined { address: Address::volume(&format!("old-{n}"), "data"), why: Why::Kept };
+        let shown = |n| show(&samples::saved(Vec::new(), (0..n).map(kept).collect()), false);
+        assert!(
+            shown(2).contains("    volume/old-0.data, volume/old-1.data: stays: on_remove is keep\n"),
+            "{}",
+            shown(2)
+        );
+        assert!(shown(7).contains("volume/old-4.data and 2 more (-v shows all): stays"), "{}", shown(7));
     }
 
     #[test]

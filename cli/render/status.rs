@@ -208,6 +208,9 @@ pub struct Costs {
 
 /// Prices per month.
 pub fn costs(costs: &Costs) -> String {
+    if costs.by.is_empty() {
+        return "Nothing is recorded, so nothing costs anything.\n".to_owned();
+    }
     let mut text = String::new();
     for (what, heading) in [
         ("pool", ["pool", ">hosts", ">volumes", ">per month"]),
@@ -242,4 +245,15 @@ pub fn checks(lines: &[CheckLine]) -> String {
     let of = |answer| lines.iter().filter(|line| line.answer == answer).count();
     let (pass, fail, unknown) = (of(CheckAnswer::Pass), of(CheckAnswer::Fail), of(CheckAnswer::Unknown));
     format!("{}\nCheck: {pass} pass, {fail} fail, {unknown} unknown\n", table.render())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_costs_nothing_and_says_so() {
+        let text = costs(&Costs { by: BTreeMap::new(), total: Money::ZERO });
+        assert_eq!(text, "Nothing is recorded, so nothing costs anything.\n");
+    }
 }

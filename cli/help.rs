@@ -93,7 +93,8 @@ Examples:
 pub const HISTORY: &str = "\
 Examples:
   pool history
-  pool history 8c1f            one run, step by step";
+  pool history 8c1f            one run, step by step: when, how long, how often tried, and why it failed
+  pool history 8c1f -v         with every entry of its journal";
 
 pub const UNLOCK: &str = "\
 The holder notices and stops before its next act. Use it when that run is surely dead.

@@ -1,9 +1,9 @@
-//! The pool at a glance, past runs, prices, pre-flight checks.
+//! The pool at a glance, prices, pre-flight checks.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use pool_engine::ops::{CheckAnswer, CheckLine, HostStatus, JournalLine, LeaseStatus, RunStatus, StatusReport};
-use pool_inventory::{Address, Money, market::HostSeen, object::Recorded};
+use pool_engine::ops::{CheckAnswer, CheckLine, HostStatus, LeaseStatus, StatusReport};
+use pool_inventory::{Money, market::HostSeen, object::Recorded};
 
 use super::{
     style::{ADD, BOLD, DIM, REMOVE, WARN, paint},
@@ -154,48 +154,6 @@ pub fn holder(lease: &LeaseStatus, clock: &Clock) -> String {
     let (since, expires) = (clock.time(lease.since), clock.time(lease.expires));
     let gone = if lease.alive { "" } else { "; that process is gone" };
     format!("{holder} ({reason}) since {since}, until {expires} unless renewed{gone}")
-}
-
-/// Past runs, newest first.
-pub fn history(runs: &[RunStatus], clock: &Clock) -> String {
-    if runs.is_empty() {
-        return "Nothing was applied yet.\n".to_owned();
-    }
-    let mut table = Table::new(&["run", "started", "took", ">exit", "outcome", "command"]);
-    for run in runs {
-        let took = run.ended.map(|ended| seconds(ended.abs_diff(run.started))).unwrap_or_default();
-        let exit = run.exit_code.map(|code| code.to_string()).unwrap_or_default();
-        let outcome = run.outcome.as_deref().map_or_else(|| paint(WARN, "not ended"), str::to_owned);
-        table.row([run.id.to_string(), clock.full(run.started), took, exit, outcome, run.command.to_string()]);
-    }
-    table.render()
-}
-
-/// Times of runs are kept in whole seconds.
-fn seconds(seconds: u64) -> String {
-    match seconds {
-        0 => "< 1 s".to_owned(),
-        1..60 => format!("{seconds} s"),
-        _ => span(seconds * 1000),
-    }
-}
-
-/// One run, step by step.
-pub fn journal(run: &RunStatus, lines: &[JournalLine], clock: &Clock) -> String {
-    let mut text = history(std::slice::from_ref(run), clock);
-    if let Some(plan) = &run.plan {
-        let _ = writeln!(text, "plan {plan}");
-    }
-    let mut table = Table::new(&["time", "object", "what", "detail"]);
-    for line in lines {
-        let at = format!("{}.{:03}", clock.full(line.at_ms.div_euclid(1000)), line.at_ms.rem_euclid(1000));
-        let address = line.address.as_ref().map(Address::to_string).unwrap_or_default();
-        table.row([at, address, line.kind.to_string(), clip(&line.text, 120)]);
-    }
-    if !table.is_empty() {
-        let _ = write!(text, "\n{}", table.render());
-    }
-    text
 }
 
 /// Sums of prices per hour.

@@ -2,7 +2,7 @@
 //!
 //! A process can be stopped between any two instructions, for as long as it takes others to take its lease, and it does not
 //! notice. So whoever acts has its future driven by [`Guard::under`], which looks at the lease first, and again
-//! before the future goes on after a pause: the dispatcher of a run marks each quarter of a second, and a mark that is older
+//! before the future goes on after a pause: the dispatcher of a run marks each tenth of a second, and a mark that is older
 //! than [`PAUSE`] means that this process stood still. What was handed to the network before is answered or lost, and settled
 //! by its token like every lost answer.
 
@@ -19,10 +19,10 @@ use std::{
 use pool_state::{Pass, StateError, Store};
 
 /// How often a run marks that it goes on.
-pub const BEAT: Duration = Duration::from_millis(250);
+pub const BEAT: Duration = Duration::from_millis(100);
 
 /// Standing still for longer than this, a run looks at its lease before it goes on.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Lets act who holds the lease. Cheap to clone; does not keep the lease from being given back.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ pub use crate::connect::ReachError;
 pub use adopt::{Unmanaged, UnmanagedHost, UnmanagedNetwork, UnmanagedVolume};
 pub use environment::{Closing, Environment, validate};
 pub use error::OpsError;
-pub use history::describe;
+pub use history::{StepEnd, StepHistory, StepNote, describe};
 pub(crate) use plan::chain;
 pub use plan::{from_bytes, to_bytes};
 pub use types::*;

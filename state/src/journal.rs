@@ -214,7 +214,7 @@ impl Prepared {
 /// Commits gathered entries.
 pub(crate) struct Appender {
     lineage: Lineage,
-    /// Runs that were seen in the file; runs are never deleted.
+    /// Runs that were seen in the file; only runs that have ended long ago are deleted.
     runs: HashSet<Text>,
 }
 

@@ -115,9 +115,10 @@ impl Lease {
         self.pass.clone()
     }
 
-    /// Since when, at the latest, the holder before has done nothing.
+    /// Since when, at the latest, the holder before has done nothing; it may lie ahead.
     ///
-    /// A holder stops when its lease expires, and one that is dead or unlocked has stopped before this was taken.
+    /// One that is dead has stopped. One that lives stops when its lease expires: a lease that was unlocked under a living
+    /// holder may have left it with a call under way, so that time is waited for before anything counts as not done.
     pub fn quiet_since(&self) -> std::time::Instant {
         self.quiet_since
     }
@@ -137,7 +138,7 @@ impl Store {
                         let _ = std::fs::remove_file(lock_path(self.path(), &before));
                     }
                     let pass = Pass { id, epoch, ttl: request.ttl, renewed: Arc::new(AtomicI64::new(at)) };
-                    return Ok(Lease { pass, quiet_since: ago(quiet_ms), lock });
+                    return Ok(Lease { pass, quiet_since: from_now(quiet_ms), lock });
                 }
                 Taken::No(info) if Instant::now() >= deadline => return Err(held(info)),
                 Taken::No(_) => tokio::time::sleep_until((Instant::now() + POLL).min(deadline)).await,
@@ -164,7 +165,8 @@ impl Store {
                 }
                 let epoch = before.map_or(0, |row| row.epoch) + 1;
                 insert(conn, &lineage.0, &request, &id, epoch, &now).await?;
-                let quiet_ms = u64::try_from(left.saturating_neg()).unwrap_or(0);
+                // A lease that is held and not expired is taken from the dead alone.
+                let quiet_ms = if current.is_some() { left.min(0) } else { left };
                 Ok(Taken::Yes { epoch, before: current.map(|info| info.id), at: now.boot_ms, quiet_ms })
             })
         })
@@ -226,14 +228,23 @@ impl Store {
     /// Gives the lease back. One that was lost is gone already, which is no error.
     pub async fn release(&self, lease: Lease) -> Result<(), StateError> {
         let (lineage, id, epoch) = (self.lineage().clone(), lease.id().clone(), lease.epoch());
+        // What this holder has not waited for, the next one may have to.
+        let ahead = lease.quiet_since.saturating_duration_since(std::time::Instant::now());
+        let (now, ahead) = (Now::read(), millis(ahead));
         self.write(move |conn| {
             Box::pin(async move {
-                sqlx::query("UPDATE leases SET id = NULL WHERE scope = $1 AND id = $2 AND epoch = $3")
-                    .bind(lineage.0.as_ref())
-                    .bind(id.as_ref())
-                    .bind(signed(epoch))
-                    .execute(conn)
-                    .await?;
+                sqlx::query(
+                    "UPDATE leases SET id = NULL, expires_ms = $4, boot = $5, expires_boot_ms = $6 \
+                     WHERE scope = $1 AND id = $2 AND epoch = $3",
+                )
+                .bind(lineage.0.as_ref())
+                .bind(id.as_ref())
+                .bind(signed(epoch))
+                .bind(now.wall_ms.saturating_add(ahead))
+                .bind(now.boot.as_deref())
+                .bind(now.boot_ms.saturating_add(ahead))
+                .execute(conn)
+                .await?;
                 Ok(())
             })
         })
@@ -264,11 +275,16 @@ impl Store {
                         let current = row.and_then(|row| row.info()).map(|info| info.id);
                         return Err(StateError::NoSuchLease { id: wanted, current }.into());
                     };
-                    sqlx::query("UPDATE leases SET id = NULL, epoch = epoch + 1 WHERE scope = $1")
-                        .bind(lineage.0.as_ref())
-                        .execute(&mut *conn)
-                        .await?;
                     let info = LeaseInfo { alive: is_alive(&path, &info.id), ..info };
+                    // The dead have nothing under way; whoever comes next need not wait for the expiry.
+                    sqlx::query(
+                        "UPDATE leases SET id = NULL, epoch = epoch + 1, expires_ms = iif($2, expires_ms, 0), \
+                         expires_boot_ms = iif($2, expires_boot_ms, 0) WHERE scope = $1",
+                    )
+                    .bind(lineage.0.as_ref())
+                    .bind(info.alive)
+                    .execute(&mut *conn)
+                    .await?;
                     audit_unlock(conn, &lineage.0, &run, &info).await?;
                     Ok(info)
                 })
@@ -294,7 +310,7 @@ async fn audit_unlock(
 }
 
 enum Taken {
-    Yes { epoch: u64, before: Option<Text>, at: i64, quiet_ms: u64 },
+    Yes { epoch: u64, before: Option<Text>, at: i64, quiet_ms: i64 },
     No(LeaseInfo),
 }
 
@@ -388,10 +404,11 @@ async fn insert(
     Ok(())
 }
 
-/// The moment so many milliseconds ago; now, where the program's clock does not go back that far.
-fn ago(ms: u64) -> std::time::Instant {
+/// The moment in so many milliseconds, or so many ago; now, where the program's clock does not go that far.
+fn from_now(ms: i64) -> std::time::Instant {
     let now = std::time::Instant::now();
-    now.checked_sub(Duration::from_millis(ms)).unwrap_or(now)
+    let span = Duration::from_millis(ms.unsigned_abs());
+    if ms < 0 { now.checked_sub(span) } else { now.checked_add(span) }.unwrap_or(now)
 }
 
 fn millis(span: Duration) -> i64 {

@@ -8,6 +8,7 @@
 //! | `objects` | rows of [`Recorded`](pool_inventory::object::Recorded) |
 //! | `leases` | who may write: an epoch in the file, and an OS lock that dies with its holder |
 //! | `plans`, `runs` | saved plans, used once; runs and how they ended |
+//! | `prune` | old runs and their entries go |
 //! | `clock` | the wall clock, and the one that nobody can set |
 //! | `transfer` | export and import as JSON |
 //! | `stock` | remembered stock-outs |
@@ -25,6 +26,7 @@ mod leases;
 mod objects;
 mod open;
 mod plans;
+mod prune;
 mod runs;
 mod stock;
 mod store;
@@ -35,6 +37,7 @@ pub use error::StateError;
 pub use journal::{Change, Entry, JournalRow};
 pub use leases::{Lease, LeaseInfo, LeaseRequest, Pass};
 pub use plans::{NewPlan, SavedPlan};
+pub use prune::Keep;
 pub use runs::{Charge, NewRun, RunId, RunRow};
 pub use store::{OpenOptions, Store};
 pub use transfer::EXPORT_VERSION;

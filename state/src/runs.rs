@@ -79,7 +79,7 @@ pub struct RunRow {
     pub started: i64,
     /// What must be remembered of it.
     pub audit: Option<Text>,
-    /// When it ended; none: it runs, or was cut off.
+    /// When it ended; none: it runs, or was cut off and nobody has taken over since.
     pub ended: Option<i64>,
     /// One word on how it ended.
     pub outcome: Option<Text>,
@@ -122,6 +122,7 @@ impl Store {
                     check_reads(&objects, &run.reads)?;
                     check_room(&objects, &run.demand)?;
                 }
+                cut_off(conn, &lineage.0, epoch).await?;
                 insert(conn, &lineage.0, &run).await
             })
         })
@@ -215,6 +216,20 @@ async fn use_plan(conn: &mut SqliteConnection, lineage: &str, plan: &Text, run: 
         .bind(run.id.0.as_ref())
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Says of the runs of earlier holders that never ended that they were cut off, and when they were last heard of.
+async fn cut_off(conn: &mut SqliteConnection, lineage: &str, epoch: u64) -> Result<(), Fault> {
+    sqlx::query(
+        "UPDATE runs SET outcome = 'cut off', ended = max(started, coalesce( \
+         (SELECT at_ms / 1000 FROM journal WHERE lineage = $1 AND run = runs.id ORDER BY seq DESC LIMIT 1), started)) \
+         WHERE lineage = $1 AND ended IS NULL AND epoch < $2",
+    )
+    .bind(lineage)
+    .bind(signed(epoch))
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

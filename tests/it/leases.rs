@@ -90,6 +90,7 @@ fn a_stopped_run_whose_lease_was_taken_does_nothing_more_when_it_wakes() {
     let id = lease["id"].as_str().expect("an id");
     let said = expect(dir.path(), &["unlock", id, "--yes"], 0);
     assert!(said.contains(&format!("process {pid} (apply) since")), "{said}");
+    // It waits until the lease would have expired: the stopped run may have had a call under way.
     expect(dir.path(), &["apply", "--yes", "--observe", "providers"], 0);
     assert_eq!(live(dir.path()), (4, 0));
     let before = done_by(dir.path(), pid);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pool_inventory::{Name, Text};
 use pool_planner::Plan;
-use pool_state::{Charge, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
+use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
 
 use super::{ApplyRequest, Environment, Events, Interrupts, OnFailure, OpsError, SavedPlan, plan::chain};
 use crate::{
@@ -108,6 +108,10 @@ impl Environment {
         let json = serde_json::to_string(&summary).unwrap_or_default();
         if !summary.lease_lost {
             store.end_run(lease, run, clock::now(), text.into(), i32::from(code), json).await?;
+            if let Err(error) = store.prune(lease, Keep::default(), clock::now()).await {
+                let text = format!("old entries of the journal were not removed: {error}");
+                shared.recorder.publish(Event::Warning { text: text.into() }).await;
+            }
         }
         shared.recorder.publish(Event::RunFinished { summary: summary.clone() }).await;
         Ok(summary)

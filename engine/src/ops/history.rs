@@ -1,5 +1,7 @@
 //! What happened: runs, journals, leases; and edits of the records.
 
+mod steps;
+
 use std::collections::BTreeMap;
 
 use pool_inventory::{
@@ -8,8 +10,13 @@ use pool_inventory::{
 };
 use pool_state::{Change, JournalRow, NewRun, RunId, RunRow};
 
-use super::{Environment, JournalLine, LeaseStatus, OpsError, RunStatus};
-use crate::{clock, event::Event, random};
+pub use self::steps::{StepEnd, StepHistory, StepNote};
+use super::{Environment, JournalLine, LeaseStatus, OpsError, RunReport, RunStatus};
+use crate::{
+    clock,
+    event::{Event, Skip},
+    random,
+};
 
 impl Environment {
     /// The newest runs, newest first.
@@ -18,13 +25,14 @@ impl Environment {
         Ok(store.runs(limit).await?.into_iter().map(run_status).collect())
     }
 
-    /// One run with its journal, by its id or the beginning of it.
-    pub async fn run(&self, id: &str) -> Result<(RunStatus, Vec<JournalLine>), OpsError> {
+    /// One run, step by step and with its journal, by its id or the beginning of it.
+    pub async fn run(&self, id: &str) -> Result<RunReport, OpsError> {
         let missing = || OpsError::NotFound(format!("there is no run {id}; see them with: pool history").into());
         let store = self.existing_store().await?.ok_or_else(missing)?;
         let row = store.run(id).await?.ok_or_else(missing)?;
-        let lines = store.entries(&row.id).await?.into_iter().map(journal_line).collect();
-        Ok((run_status(row), lines))
+        let entries = store.entries(&row.id).await?;
+        let steps = steps::fold(&entries);
+        Ok(RunReport { run: run_status(row), steps, journal: entries.into_iter().map(journal_line).collect() })
     }
 
     /// Who holds the lease.
@@ -171,7 +179,9 @@ pub(super) fn run_status(row: RunRow) -> RunStatus {
     RunStatus {
         id: row.id.0,
         command: row.command,
+        holder: row.holder,
         plan: row.plan,
+        audit: row.audit,
         started: row.started,
         ended: row.ended,
         exit_code: row.exit_code,
@@ -182,9 +192,30 @@ pub(super) fn run_status(row: RunRow) -> RunStatus {
 fn journal_line(row: JournalRow) -> JournalLine {
     let text = match serde_json::from_str::<Event>(&row.body) {
         Ok(event) => describe(&event),
-        Err(_) => row.body.as_str().into(),
+        Err(_) => by_hand(&row.body),
     };
-    JournalLine { seq: row.seq, at_ms: row.at_ms, address: row.address, kind: row.kind, text }
+    JournalLine { seq: row.seq, at_ms: row.at_ms, step: row.step, address: row.address, kind: row.kind, text }
+}
+
+/// What was done to the state itself: it has words of its own.
+fn by_hand(body: &str) -> Text {
+    let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let word = |key: &str| value[key].as_str();
+    match (word("why"), word("holder"), word("reason")) {
+        (Some(why), ..) => why.into(),
+        (None, Some(holder), Some(reason)) => format!("taken from {holder} ({reason})").into(),
+        _ => body.into(),
+    }
+}
+
+/// Why a step was not tried, for people.
+fn because(skip: &Skip) -> String {
+    match skip {
+        Skip::Needs { address } => format!("needs {address}"),
+        Skip::Interrupted => "the run was interrupted".to_owned(),
+        Skip::Stopped => "the run was stopped after a failure".to_owned(),
+        Skip::LeaseLost => "the lease was taken away".to_owned(),
+    }
 }
 
 /// One line about an event, for people.
@@ -200,12 +231,12 @@ pub fn describe(event: &Event) -> Text {
             let detail = failure.detail.as_ref().map(|d| format!("\n{d}")).unwrap_or_default();
             format!("{verb}: {}{detail}", failure.message).into()
         }
-        Event::StepSkipped { verb, because, .. } => match because {
-            crate::event::Skip::Needs { address } => format!("{verb}: not tried, needs {address}").into(),
-            crate::event::Skip::Interrupted => format!("{verb}: not tried, the run was interrupted").into(),
-            crate::event::Skip::Stopped => format!("{verb}: not tried, the run was stopped").into(),
-            crate::event::Skip::LeaseLost => format!("{verb}: not tried, the lease was taken away").into(),
-        },
+        Event::StepSkipped { verb, because: why, .. } => format!("{verb}: not tried, {}", because(why)).into(),
+        Event::StepRetry { error, wait_ms, .. } => {
+            format!("again in {:.1} s: {error}", *wait_ms as f64 / 1000.0).into()
+        }
+        Event::Interrupted { hard: false } => "asked to stop: nothing new is started".into(),
+        Event::Interrupted { hard: true } => "asked again: what runs is cancelled".into(),
         Event::StepMoved { from, to, .. } => format!("{from} has no capacity; tried {to}").into(),
         Event::StepProgress { detail, .. } => detail.clone(),
         Event::Settled { exists, .. } => {
@@ -218,8 +249,6 @@ pub fn describe(event: &Event) -> Text {
         Event::UndoStarted { steps: 1 } => "1 step takes back what this run made".into(),
         Event::UndoStarted { steps } => format!("{steps} steps take back what this run made").into(),
         Event::Warning { text } => text.clone(),
-        Event::RunStarted { .. } | Event::StepRetry { .. } | Event::Interrupted { .. } | Event::RunFinished { .. } => {
-            "".into()
-        }
+        Event::RunStarted { .. } | Event::RunFinished { .. } => "".into(),
     }
 }

@@ -17,6 +17,7 @@ use pool_planner::{Plan, Scope};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use super::history::StepHistory;
 use crate::event::Event;
 
 /// Which environment to open.
@@ -213,8 +214,12 @@ pub struct RunStatus {
     pub id: Text,
     /// The command line.
     pub command: Text,
+    /// Who ran it: user, host and process.
+    pub holder: Text,
     /// The plan.
     pub plan: Option<Text>,
+    /// What must be remembered of it: brakes that were lifted, and the reason.
+    pub audit: Option<Text>,
     /// Seconds since 1970.
     pub started: i64,
     /// Seconds since 1970; none: it never ended.
@@ -225,6 +230,17 @@ pub struct RunStatus {
     pub outcome: Option<Text>,
 }
 
+/// One run, step by step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run.
+    pub run: RunStatus,
+    /// Its steps, in the order in which they came up.
+    pub steps: Vec<StepHistory>,
+    /// Every entry of its journal.
+    pub journal: Vec<JournalLine>,
+}
+
 /// One entry of a run's journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalLine {
@@ -232,6 +248,8 @@ pub struct JournalLine {
     pub seq: u64,
     /// Milliseconds since 1970.
     pub at_ms: i64,
+    /// The step that it belongs to.
+    pub step: Option<u32>,
     /// What it is about.
     pub address: Option<Address>,
     /// `started`, `succeeded`, `failed`, …

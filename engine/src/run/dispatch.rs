@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_inventory::Text;
+use pool_inventory::{Address, Text};
 use pool_planner::{Action, Step, StepId};
 use pool_state::StateError;
 use tokio::task::JoinSet;
@@ -70,6 +70,8 @@ struct Dispatcher {
     touched: Vec<bool>,
     /// Whether what the run made is being taken back.
     undoing: bool,
+    /// Volumes that the run attached, or may have; known once it is being taken back.
+    attached: BTreeSet<Address>,
     classes: BTreeSet<FailureClass>,
     summary: RunSummary,
     broken: Option<StateError>,
@@ -98,6 +100,7 @@ pub async fn drive(
         late: false,
         touched,
         undoing: false,
+        attached: BTreeSet::new(),
         classes: BTreeSet::new(),
         summary,
         broken: None,
@@ -186,6 +189,9 @@ impl Dispatcher {
         }
         self.undoing = true;
         self.stopping = None;
+        let own = self.shared.run_steps().iter().zip(&self.touched).filter(|(_, touched)| **touched);
+        let attaches = own.filter(|(step, _)| matches!(step.action, Action::Attach { .. }));
+        self.attached = attaches.map(|(step, _)| step.address.clone()).collect();
         self.summary.undo = Some(Undone::default());
         let steps = self.shared.undo_steps().iter().filter(|step| self.is_to_undo(step.id)).count();
         if steps == 0 {
@@ -202,15 +208,9 @@ impl Dispatcher {
         let step = self.step(id);
         let row = self.shared.records.get(&step.address, step.generation);
         match step.action {
-            Action::Detach { .. } => row.is_some_and(|row| row.id.is_some()) && self.was_attached(step),
+            Action::Detach { .. } => row.is_some_and(|row| row.id.is_some()) && self.attached.contains(&step.address),
             _ => row.is_some(),
         }
-    }
-
-    fn was_attached(&self, step: &Step) -> bool {
-        let own = self.shared.run_steps().iter().zip(&self.touched).filter(|(_, touched)| **touched);
-        let mut own = own.filter(|(one, _)| one.address == step.address);
-        own.any(|(one, _)| matches!(one.action, Action::Attach { .. }))
     }
 
     fn spawn(&mut self, id: StepId) {
@@ -291,11 +291,22 @@ impl Dispatcher {
     async fn interrupt(&mut self, hard: bool) {
         self.summary.interrupted = true;
         self.stop(Skip::Interrupted);
-        self.shared.recorder.publish(Event::Interrupted { hard }).await;
+        self.note("interrupted", Event::Interrupted { hard }).await;
     }
 
     async fn warn(&self, text: &str) {
-        self.shared.recorder.publish(Event::Warning { text: text.into() }).await;
+        self.note("warning", Event::Warning { text: text.into() }).await;
+    }
+
+    /// Tells something that belongs to no step; in the journal, too, as long as that can be written.
+    async fn note(&self, kind: &str, event: Event) {
+        if self.broken.is_none() && !self.summary.lease_lost {
+            let recorder = &self.shared.recorder;
+            if recorder.write(None, kind, &event, Effect::None, Some(event.clone())).await.is_ok() {
+                return;
+            }
+        }
+        self.shared.recorder.publish(event).await;
     }
 
     async fn renew(&mut self) {

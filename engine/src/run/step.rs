@@ -313,7 +313,8 @@ pub async fn wait(shared: &Shared, step: &Step, error: &ProviderError, tries: u3
     };
     let pause = retry::backoff(tries, crate::random::unit(), asked);
     let event = Event::StepRetry { step: step.id, error: error.to_string().into(), wait_ms: pause.as_millis() as u64 };
-    shared.recorder.publish(event).await;
+    // For the history. A journal that cannot be written is met again, and acted on, at the end of the step.
+    let _ = shared.recorder.write(Some(step), "retry", &event, Effect::None, Some(event.clone())).await;
     tokio::time::sleep(pause).await;
 }
 

@@ -74,12 +74,15 @@ fn order(facts: &Facts<'_>, deleted: &BTreeMap<&Address, StepId>, notes: &mut No
             }
         }
     }
+    let detaches: BTreeMap<&Address, StepId> = (undo.steps.iter())
+        .filter(|step| matches!(step.action, Action::Detach { .. }))
+        .map(|step| (&step.address, step.id))
+        .collect();
     for step in &facts.plan.steps {
         let Action::Attach { to: Spec::Volume(volume) } = &step.action else { continue };
         let Some(host) = volume.attached.as_ref().map(|at| &at.host) else { continue };
         let Some(goes) = deleted.get(host) else { continue };
-        let detached = undo.steps.iter().find(|one| one.address == step.address && one.id < *goes);
-        if !detached.is_some_and(|one| needs[goes].contains(&one.id)) {
+        if !detaches.get(&step.address).is_some_and(|id| needs[goes].contains(id)) {
             notes.add(Rule::Undo, Some(*goes), Some(host), "a volume is still attached to it");
         }
     }

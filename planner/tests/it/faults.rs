@@ -8,9 +8,9 @@ use pool_inventory::{
 };
 use pool_planner::{
     Action, Plan, PlanInput, Reason, Rule, Scope, Step, StepId, check,
-    input::Errand,
+    input::{Errand, OnFailure},
     plan,
-    plan::{Demand, Why},
+    plan::{Demand, Stay, Why},
 };
 
 use crate::{
@@ -428,6 +428,40 @@ fn what_is_not_ours_is_not_taken_into_the_records() {
             }
         }
     });
+}
+
+#[test]
+fn faults_of_an_undo() {
+    let undone = || Scope { on_failure: OnFailure::Undo, ..Scope::default() };
+    let mut world = start();
+    let made = planned(&world, undone());
+    let steps = |p: &Plan| p.undo.as_ref().unwrap().steps.len();
+    let creates = made.0.steps.iter().filter(|step| matches!(step.action, Action::Create { .. })).count();
+    let detaches = made.0.steps.iter().filter(|step| matches!(step.action, Action::Attach { .. })).count();
+    assert_eq!(steps(&made.0), creates + detaches, "all that is made goes");
+    finds(Rule::Undo, &made, |p, _| p.undo = None);
+    finds(Rule::Undo, &made, |p, _| p.undo.as_mut().unwrap().steps.iter_mut().for_each(|step| step.needs.clear()));
+    finds(Rule::Undo, &made, |p, _| p.undo.as_mut().unwrap().steps.retain(|s| s.address.kind != Kind::Volume));
+    finds(Rule::Undo, &made, |_, i| i.desired.pools.get_mut("web").unwrap().protected = true);
+    finds(Rule::Undo, &made, |p, _| {
+        let last = p.undo.as_mut().unwrap().steps.last_mut().unwrap();
+        last.action = Action::Forget;
+    });
+    // With a network and some hosts there, only what is new goes.
+    world = applied();
+    world.desired.tenants.get_mut("default").unwrap().quota = QuotaSpec::default();
+    world.desired.pools.get_mut("lb").unwrap().hosts = Hosts::Count(3);
+    world.desired.pools.get_mut("web").unwrap().labels.insert("team".into(), "b".into());
+    let grown = planned(&world, undone());
+    let undo = grown.0.undo.clone().unwrap();
+    let goes: Vec<String> = undo.steps.iter().map(|step| step.address.to_string()).collect();
+    assert_eq!(goes, ["host/lb-2"]);
+    assert!(undo.stays.iter().any(|s| s.address == Address::host("web-0") && s.stay == Stay::Changed), "{undo:?}");
+    finds(Rule::Undo, &grown, |p, _| p.undo.as_mut().unwrap().steps[0].address = Address::host("lb-1"));
+    let replaced = Scope { replace: [Address::host("web-0")].into(), ..undone() };
+    let undo = planned(&world, replaced).0.undo.unwrap();
+    assert!(undo.stays.iter().any(|s| s.address == Address::host("web-0")), "{undo:?}");
+    assert!(undo.steps.iter().all(|step| step.address != Address::host("web-0")), "{undo:?}");
 }
 
 #[test]

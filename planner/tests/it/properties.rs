@@ -14,7 +14,7 @@ use pool_inventory::{
 };
 use pool_planner::{
     Plan, PlanError, Scope, check,
-    input::{Brake, Errand},
+    input::{Brake, Errand, OnFailure},
     plan,
     plan::Why,
 };
@@ -421,7 +421,8 @@ fn state(world: &mut World, event: &Event, at: usize) {
 }
 
 fn scope(world: &World, asked: &Asked) -> Scope {
-    let mut scope = Scope::default();
+    // The checker judges the undo of every plan, too.
+    let mut scope = Scope { on_failure: OnFailure::Undo, ..Scope::default() };
     let some = |at: usize| {
         let at = at.checked_rem(world.recorded.len())?;
         Some(world.recorded[at].address.clone())

@@ -98,6 +98,13 @@ async fn an_unlocked_holder_writes_no_more_and_it_is_in_the_history() {
     let entries = two.entries(&audit.id).await.unwrap();
     assert!(&*entries[0].kind == "unlocked" && entries[0].body.contains("alice"), "{entries:?}");
     assert!(matches!(two.unlock("a").await, Err(StateError::NoSuchLease { current: None, .. })));
+    // What a living holder had under way is waited for until its lease would have expired.
+    let next = two.acquire(request("bob")).await.unwrap();
+    assert!(next.quiet_since() > Instant::now() + Duration::from_secs(30));
+    two.release(next).await.unwrap();
+    let next = two.acquire(request("bob")).await.unwrap();
+    assert!(next.quiet_since() > Instant::now() + Duration::from_secs(30), "also by the one after that");
+    drop(next);
     // The next holder is not mistaken for the one that still hangs, nor the other way round.
     let next = two.acquire(request("bob")).await.unwrap();
     assert!(

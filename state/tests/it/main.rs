@@ -6,6 +6,7 @@ mod files;
 mod history;
 mod lease;
 mod process;
+mod prune;
 mod runs;
 mod support;
 mod transfer;

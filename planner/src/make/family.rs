@@ -36,6 +36,8 @@ pub(crate) struct Spot<'a> {
     pub root: Option<RootDisk>,
     /// What machine and volume to boot from cost per hour.
     pub price: Money,
+    /// The price, with what the volumes cost at their first backends: what places are compared by.
+    pub cost: Money,
     /// Whether host keys are read from the console.
     pub console: bool,
     /// What hosts are counted by for spreading.
@@ -91,7 +93,7 @@ impl<'a> Builder<'_, 'a> {
         }
         let seed = self.input.seed;
         let key = |spot: &Spot<'a>| {
-            let (rank, price) = (i64::from(spot.rank), spot.offering.price.0);
+            let (rank, price) = (i64::from(spot.rank), spot.cost.0);
             let first = match self.spec.place.optimize {
                 Optimize::Prefer | Optimize::Balance | Optimize::Pack => (rank, price),
                 Optimize::Cost => (price, rank),
@@ -146,14 +148,14 @@ impl<'a> Builder<'_, 'a> {
     ) -> Result<(), PlanError> {
         let user = login(self.input, self.pool, provider);
         let console = console(self.input, self.pool, provider);
-        let mut places: BTreeMap<(&Text, &Text), Option<u32>> = BTreeMap::new();
+        let mut places: BTreeMap<(&Text, &Text), Option<(u32, Money)>> = BTreeMap::new();
         let mut dry: BTreeMap<(&Text, Text), usize> = BTreeMap::new();
         for (at, offering) in (0..).zip(&market.offerings) {
             let place = (&offering.region, &offering.zone);
             if let Entry::Vacant(unknown) = places.entry(place) {
                 unknown.insert(self.place(family, provider, place)?);
             }
-            let Some(rank) = places[&place] else { continue };
+            let Some((rank, beside)) = places[&place] else { continue };
             let (size, small) = self.size(offering);
             if let Some(why) = barred(self.input, self.spec, offering).or(small) {
                 *dry.entry((&offering.name, why)).or_default() += 1;
@@ -181,6 +183,7 @@ impl<'a> Builder<'_, 'a> {
                     user: user.clone(),
                     root,
                     price: offering.price + price,
+                    cost: offering.price + beside,
                     console,
                     domain,
                     charges: Charges::new(),
@@ -197,29 +200,32 @@ impl<'a> Builder<'_, 'a> {
         Ok(())
     }
 
-    /// The rules that a zone passes or fails; its rank in `on`.
+    /// The rules that a zone passes or fails; its rank in `on`, and what the volumes of a host cost there.
     fn place(
         &mut self,
         family: &mut Family<'a>,
         provider: &'a Name,
         (region, zone): (&'a Text, &'a Text),
-    ) -> Result<Option<u32>, PlanError> {
+    ) -> Result<Option<(u32, Money)>, PlanError> {
         let candidate = || Text::from(format!("{provider}/{zone}"));
         let Some(rank) = rank(&self.spec.place.on, provider, region, zone) else {
             family.refusals.push(Refusal { candidate: candidate(), why: "not in place.on".into() });
             return Ok(None);
         };
-        let volumes = self.spec.volumes.values().map(|volume| &volume.tier);
-        for name in volumes.chain(&self.spec.root) {
+        let mut beside = Money::ZERO;
+        let volumes = self.spec.volumes.values().map(|volume| (&volume.tier, volume.size));
+        let disk = self.spec.size.map_or(Bytes(0), |size| size.disk);
+        for (name, size) in volumes.chain(self.spec.root.iter().map(|root| (root, disk))) {
             let tier = tier_of(self.input, self.pool, name)?;
             let serving = self.tiers.serving(self.input, provider, zone, name, tier);
-            if serving.offers.is_empty() {
+            let Some(first) = serving.offers.first() else {
                 let why = no_backend(name, &serving.refusals);
                 family.refusals.push(Refusal { candidate: candidate(), why });
                 return Ok(None);
-            }
+            };
+            beside = beside + volume_price(first, size);
         }
-        Ok(Some(rank))
+        Ok(Some((rank, beside)))
     }
 
     /// The volumes that a host may boot from in a zone, best first, with their prices.

@@ -56,7 +56,7 @@ impl<'a> Planner<'a> {
         let (Some(name), Some(spec)) = (self.pools[pool].name.clone(), self.pools[pool].decl) else {
             return Ok(Rc::new(Family { spots: Vec::new(), refusals: Vec::new(), domains: BTreeMap::new() }));
         };
-        let tiers: Vec<&Name> = spec.volumes.values().map(|volume| &volume.tier).collect();
+        let tiers: Vec<_> = spec.volumes.values().map(|volume| (&volume.tier, volume.size)).collect();
         let (needed, special) = (asked(spec), (&spec.public, &spec.root, &spec.needs));
         let wish =
             (&spec.tenant, &spec.size, &spec.image, &spec.network, &spec.place, needed, tiers, &spec.ssh, special);
@@ -166,7 +166,7 @@ impl<'a> Planner<'a> {
     ) -> Result<(Space, super::ledger::Charges), Text> {
         let mut room =
             Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
-        super::seats::backend(provider, zone, (tenant, fresh), (before, own), &mut room)
+        super::seats::backend((provider, zone), (tenant, fresh, None), (before, own), &mut room)
     }
 
     /// The groups as the plan shows them.

@@ -27,6 +27,9 @@ impl<'a> Planner<'a> {
         };
         // Who stands keeps what it has before others may take; a replacement must not lose its room to a newcomer.
         for now in 0..3 {
+            if now == 2 {
+                self.rehearse()?;
+            }
             for &(pool, host) in &hosts {
                 if turn(&self.states[pool][host].fate) != now {
                     continue;

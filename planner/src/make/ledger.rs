@@ -14,6 +14,13 @@ use crate::{input::PlanInput, plan::Demand};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AccountId(u32);
 
+impl AccountId {
+    /// Its place in [`Ledger::available`].
+    pub(crate) fn index(self) -> u32 {
+        self.0
+    }
+}
+
 /// Amounts per limited account, sorted, each account once.
 pub(crate) type Charges = Vec<(AccountId, u64)>;
 
@@ -160,6 +167,18 @@ impl Ledger {
     /// Room that was there before the plan and is left; what deletions give back does not count.
     pub(crate) fn room(&self, id: AccountId) -> u64 {
         self.accounts[id.0 as usize].room
+    }
+
+    /// Whether any account has a limit.
+    pub(crate) fn has_limits(&self) -> bool {
+        !self.accounts.is_empty()
+    }
+
+    /// What is left of each account, with what deletions give back.
+    pub(crate) fn available(&self) -> Vec<u64> {
+        let left =
+            |account: &Account| account.freed.iter().fold(account.room, |sum, (_, freed)| sum.saturating_add(*freed));
+        self.accounts.iter().map(left).collect()
     }
 
     /// How much of the scarcest of these accounts is used, in millionths; those of a tenant are the same everywhere.

@@ -14,6 +14,8 @@
 //! | `finish` | order, groups, serials, demand, cost |
 //! | `undo` | what would be taken back if a step failed, where that was asked for |
 //!
+//! Where room is scarce, `rehearse` looks at all new hosts together, which is a `puzzle`; a small one is searched to the end
+//! (`exhaust`).
 //! `near` says which places hosts of other pools close.
 //! `asks`, `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
@@ -35,6 +37,7 @@ mod boot;
 mod copies;
 pub(crate) mod draft;
 mod errands;
+mod exhaust;
 pub(crate) mod family;
 mod finish;
 mod fresh;
@@ -48,7 +51,9 @@ mod moves;
 mod near;
 mod networks;
 mod order;
+mod puzzle;
 mod record;
+mod rehearse;
 mod removal;
 mod retype;
 pub(crate) mod roster;

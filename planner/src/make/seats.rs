@@ -1,6 +1,6 @@
 //! Taking places: which host goes where, with stock, quotas and backends counted down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pool_inventory::{
     Money, Name, Text,
@@ -33,6 +33,16 @@ impl Stock {
 
     pub(crate) fn left(&self, (provider, offering): (u32, u32)) -> bool {
         self.0[provider as usize][offering as usize] != Some(0)
+    }
+
+    /// Whether any stock is told.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.iter().flatten().any(Option::is_some)
+    }
+
+    /// Machines that are left, where that is told.
+    pub(crate) fn told(&self, (provider, offering): (u32, u32)) -> Option<u32> {
+        self.0[provider as usize][offering as usize]
     }
 
     pub(crate) fn take(&mut self, key: (u32, u32)) {
@@ -99,12 +109,22 @@ pub(crate) struct Session {
     /// Accounts of the tenant that stood against a place.
     short: BTreeMap<AccountId, (Charges, Text)>,
     rules: Rules,
+    /// Where the next hosts go, first of all.
+    targets: VecDeque<Target>,
     /// Why hosts of other pools close a place, by place; empty: they close none.
     bars: Vec<Option<Text>>,
     /// Hosts of all pools in the zone of each place; empty where that does not matter.
     crowd: Vec<u32>,
     /// Names of the domains, for messages.
     names: Vec<Text>,
+}
+
+/// Where some hosts of a pool go, with the backends of their volumes.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub spot: usize,
+    pub backends: Vec<Text>,
+    pub hosts: u32,
 }
 
 /// How places of a pool are chosen.
@@ -157,6 +177,7 @@ impl Session {
             refused: BTreeMap::new(),
             short: BTreeMap::new(),
             rules,
+            targets: VecDeque::new(),
             bars: Vec::new(),
             crowd: Vec::new(),
             names: names(family),
@@ -193,11 +214,14 @@ impl Session {
         if ask.pin.is_some() || !ask.own.is_empty() {
             return self.seat_one(family, ask, room);
         }
+        if let Some(seat) = self.seat_as_aimed(family, ask, room) {
+            return Ok(seat);
+        }
         if by_use(self.rules.optimize) {
             return self.seat_by_use(family, ask, room);
         }
         while let Some((head, domain)) = self.next() {
-            let tried = self.attempt(family, head as usize, ask, room);
+            let tried = self.attempt(family, head as usize, ask, (&[], room));
             self.dequeue(domain);
             // A place that has no room for this host has none for the later ones, which ask for the same.
             match tried.is_some() {
@@ -210,6 +234,38 @@ impl Session {
             }
         }
         Err(self.full(family))
+    }
+
+    /// Hosts per domain.
+    pub(crate) fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// Sets where the next hosts go.
+    pub(crate) fn aim(&mut self, targets: VecDeque<Target>) {
+        self.targets = targets;
+    }
+
+    /// The place that was found for the next host when all were looked at together, if it still has room.
+    fn seat_as_aimed<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Seat> {
+        let target = self.targets.front_mut()?;
+        target.hosts = target.hosts.saturating_sub(1);
+        let (at, backends, last) = (target.spot, target.backends.clone(), target.hosts == 0);
+        if last {
+            self.targets.pop_front();
+        }
+        let seat = self.attempt(family, at, ask, (&backends, room));
+        match &seat {
+            Some(_) => {
+                let domain = family.spots[at].domain as usize;
+                self.dequeue(domain);
+                self.counts[domain] += 1;
+                self.enqueue(domain);
+            }
+            // Something is not as it was looked at: each for itself then.
+            None => self.targets.clear(),
+        }
+        seat
     }
 
     /// The best place left, and its domain.
@@ -274,7 +330,7 @@ impl Session {
             if !self.may_grow(domain) {
                 continue;
             }
-            if let Some(seat) = self.attempt(family, at, ask, room) {
+            if let Some(seat) = self.attempt(family, at, ask, (&[], room)) {
                 self.dequeue(domain);
                 self.counts[domain] += 1;
                 self.enqueue(domain);
@@ -321,7 +377,7 @@ impl Session {
             if !pinned && !self.may_grow(family.spots[at].domain as usize) {
                 continue;
             }
-            if let Some(seat) = self.attempt(family, at, ask, room) {
+            if let Some(seat) = self.attempt(family, at, ask, (&[], room)) {
                 let domain = family.spots[at].domain as usize;
                 self.dequeue(domain);
                 self.counts[domain] += 1;
@@ -363,7 +419,7 @@ impl Session {
         family: &Family<'a>,
         at: usize,
         ask: &Ask<'_, 'a>,
-        room: &mut Room<'_, 'a>,
+        (backends, room): (&[Text], &mut Room<'_, 'a>),
     ) -> Option<Seat> {
         let spot = &family.spots[at];
         if let Some(why) = self.bars.get(at).and_then(Option::clone) {
@@ -375,7 +431,7 @@ impl Session {
             self.refuse(name(), "none left".into());
             return None;
         }
-        let (space, charges) = match space(spot.provider, &spot.offering.zone, &spot.charges, ask, room) {
+        let (space, charges) = match space((spot.provider, &spot.offering.zone), (&spot.charges, backends), ask, room) {
             Ok(found) => found,
             Err(why) => {
                 self.refuse(format!("{}/{}", spot.provider, spot.offering.zone).into(), why);
@@ -416,16 +472,16 @@ fn names(family: &Family<'_>) -> Vec<Text> {
 
 /// Backends for all new volumes of a host, with what host and volumes take together.
 fn space<'a>(
-    provider: &Name,
-    zone: &Text,
-    host: &Charges,
+    (provider, zone): (&Name, &Text),
+    (host, backends): (&Charges, &[Text]),
     ask: &Ask<'_, 'a>,
     room: &mut Room<'_, 'a>,
 ) -> Result<(Vec<Space>, Charges), Text> {
     let mut all = host.clone();
     let mut spaces = Vec::with_capacity(ask.fresh.len());
-    for fresh in &ask.fresh {
-        let (space, charges) = backend(provider, zone, (ask.tenant, fresh), (&all, &ask.own), room)?;
+    for (at, fresh) in ask.fresh.iter().enumerate() {
+        let first = backends.get(at);
+        let (space, charges) = backend((provider, zone), (ask.tenant, fresh, first), (&all, &ask.own), room)?;
         all = charges;
         spaces.push(space);
     }
@@ -434,9 +490,8 @@ fn space<'a>(
 
 /// The first backend of a tier with room beside what is taken already (`before`), given what is given back (`own`).
 pub(crate) fn backend<'a>(
-    provider: &Name,
-    zone: &Text,
-    (tenant, fresh): (&Name, &Fresh<'a>),
+    (provider, zone): (&Name, &Text),
+    (tenant, fresh, first): (&Name, &Fresh<'a>, Option<&Text>),
     (before, own): (&Charges, &Charges),
     room: &mut Room<'_, 'a>,
 ) -> Result<(Space, Charges), Text> {
@@ -445,7 +500,10 @@ pub(crate) fn backend<'a>(
     let serving = room.tiers.serving(room.input, provider, zone, tier, spec);
     let mut full = Vec::new();
     let mut tenant_short = None;
-    for offer in &serving.offers {
+    // What all new hosts together came to goes before the order of the tier.
+    let chosen = serving.offers.iter().filter(|offer| Some(&offer.name) == first);
+    let others = serving.offers.iter().filter(|offer| Some(&offer.name) != first);
+    for offer in chosen.chain(others) {
         let price = volume_price(offer, fresh.volume.size);
         let charges = room.ledger.price_of(&sizing(fresh.volume, &offer.name), tenant, provider, price, false);
         let all = merge(before.iter().copied().chain(charges));

@@ -4,6 +4,7 @@
 
 mod dsl;
 mod faults;
+mod oracle;
 mod properties;
 mod render;
 mod scenarios;

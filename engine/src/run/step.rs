@@ -161,6 +161,8 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             let recorded = row.spec.volume().and_then(|volume| volume.attached.as_ref()).map(|at| at.host.clone());
             let back = step.reason == Reason::TakenBack;
             let host = recorded.or_else(|| undo::attached_to(shared, &step.address).filter(|_| back));
+            // A run that was cut off may have recorded it as free before its host was gone.
+            let host = host.or_else(|| row.address.host_of_volume());
             let host = host.and_then(|host| shared.records.newest(&host));
             unmount::unmount(shared, step, &row, host.as_ref()).await?;
             let goes = host.as_ref().is_some_and(|host| unmount::goes(shared, step, host));

@@ -181,6 +181,42 @@ async fn a_server_without_a_machine_is_cleared_away_before_it_is_no_capacity() {
 }
 
 #[tokio::test]
+async fn a_server_too_many_is_cleared_away_before_it_is_over_quota() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    accepted(&cloud, 1);
+    let server = id("one-too-many");
+    cloud.answer(&format!("POST {SERVERS}"), 202, json!({"server": {"id": &*server}}));
+    let operation = pending(&provider, creation(1, small())).await;
+    cloud.on(&format!("GET {SERVERS}/*"), "hosts/one-too-many");
+    shown(&cloud, "one-too-many-there");
+    cloud.answer(&format!("DELETE {SERVERS}/*"), 204, Value::Null);
+    let cleared = poll(&provider, &operation).await;
+    assert!(matches!(cleared, Ok(Progress::Pending(_))), "it is not cleared away yet: {cleared:?}");
+    assert_eq!(cloud.seen(&format!("DELETE {SERVERS}/{server}")).len(), 1);
+
+    cloud.on(&format!("GET {SERVERS}/*"), "hosts/delete-again");
+    cloud.answer(&format!("GET {SERVERS}/detail"), 200, json!({"servers": []}));
+    let words = "Quota exceeded for instances: Requested 1, but already used 1 of 1 instances";
+    assert_eq!(poll(&provider, &operation).await, Err(ProviderError::QuotaExceeded(words.into())));
+}
+
+#[tokio::test]
+async fn what_is_taken_over_has_the_host_keys_of_its_console() {
+    let server = id("foreign-one");
+    for console in [true, false] {
+        let cloud = cloud().await;
+        cloud.on(&format!("GET {SERVERS}/{server}"), "hosts/foreign-one");
+        cloud.on(&format!("POST {SERVERS}/{server}/action"), "hosts/foreign-console");
+        let spec = HostSpec { existing: Some(server.clone()), console_keys: console, ..small() };
+        let taken = done(submit(&cloud.provider(), creation(4, spec)).await);
+        let keys = taken.endpoint.unwrap().host_keys;
+        assert_eq!(keys.len(), usize::from(console), "{keys:?}");
+        assert_eq!(cloud.seen(&format!("POST {SERVERS}/*/action")).len(), usize::from(console));
+    }
+}
+
+#[tokio::test]
 async fn a_build_that_fails_is_a_broken_host_with_the_words_of_nova() {
     let cloud = cloud().await;
     let provider = cloud.provider();

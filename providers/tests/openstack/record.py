@@ -6,6 +6,8 @@ project `pool-fixtures` with small quotas, and deletes it with all that is in it
 out; the addresses of services are written `{compute}`, `{network}`, …; everything else is as the cloud said it.
 A fixture is {"request": "METHOD /SERVICE/PATH?QUERY", "sent": BODY, "status": N, "headers": {…}, "body": BODY}.
 """
+import base64
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -206,6 +208,89 @@ def quotas(admin):
         admin.call("identity", "DELETE", f"projects/{project}")
 
 
+def console(demo):
+    """A server that others made, with a machine behind it: what it says, and its console with its host keys."""
+    network = demo.call("network", "POST", "networks", {"network": {"name": "fixture-console"}})[2]["network"]["id"]
+    demo.call("network", "POST", "subnets", {"subnet": {
+        "network_id": network, "ip_version": 4, "cidr": "127.127.7.0/24", "enable_dhcp": False, "gateway_ip": None}})
+    image = demo.call("image", "GET", "images?name=tiny")[2]["images"][0]["id"]
+    flavors = {f["name"]: f["id"] for f in demo.call("compute", "GET", "flavors")[2]["flavors"]}
+    server = demo.call("compute", "POST", "servers", {"server": {
+        "name": "fixture-console", "flavorRef": flavors["m1.small"], "imageRef": image, "networks": [{"uuid": network}],
+        "user_data": base64.b64encode(b"#cloud-config\n{}").decode()}})[2]["server"]["id"]
+    try:
+        wait(demo, "servers/detail?name=fixture-console", lambda all: all and all_settled(all))
+        demo.record("hosts/foreign-one", "compute", "GET", f"servers/{server}", expect=200)
+        demo.record("hosts/foreign-console", "compute", "POST", f"servers/{server}/action", {"os-getConsoleOutput": {}}, 200)
+    finally:
+        demo.call("compute", "DELETE", f"servers/{server}")
+        wait(demo, "servers/detail?name=fixture-console", lambda all: not all)
+        demo.call("network", "DELETE", f"networks/{network}")
+
+
+def broken(demo, admin):
+    """A server in ERROR keeps its volumes."""
+    image = demo.call("image", "GET", "images?name=tiny")[2]["images"][0]["id"]
+    flavors = {f["name"]: f["id"] for f in demo.call("compute", "GET", "flavors")[2]["flavors"]}
+    server = demo.call("compute", "POST", "servers", {"server": {
+        "name": "fixture-broken", "flavorRef": flavors["m1.small"], "imageRef": image, "networks": "none"}})[2]["server"]["id"]
+    metadata = {**marks("volume/web-1.data"), "pool_tier": "gold", "pool_zone": "az1", "owner": "ann"}
+    volume = demo.call("block-storage", "POST", "volumes", {"volume": {
+        "name": "fixture-broken", "size": 1, "volume_type": "gold", "metadata": metadata}})[2]["volume"]["id"]
+    try:
+        wait(demo, "servers/detail?name=fixture-broken", lambda all: all and all_settled(all))
+        at_rest(demo, volume)
+        demo.call("compute", "POST", f"servers/{server}/os-volume_attachments", {"volumeAttachment": {"volumeId": volume}})
+        while demo.call("block-storage", "GET", f"volumes/{volume}")[2]["volume"]["status"] != "in-use":
+            time.sleep(0.5)
+        admin.call("compute", "POST", f"servers/{server}/action", {"os-resetState": {"state": "error"}})
+        demo.record("block-storage/volume-in-use", "block-storage", "GET", f"volumes/{volume}", expect=200)
+        demo.record("compute/detach-from-broken", "compute", "DELETE", f"servers/{server}/os-volume_attachments/{volume}", expect=409)
+    finally:
+        demo.call("compute", "DELETE", f"servers/{server}")
+        wait(demo, "servers/detail?name=fixture-broken", lambda all: not all)
+        at_rest(demo, volume)
+        demo.call("block-storage", "DELETE", f"volumes/{volume}")
+
+
+def race(admin):
+    """Servers that meet at the limit of a project: Nova accepts them, counts again, and some are too many."""
+    project = admin.call("identity", "POST", "projects", {"project": {"name": "pool-race", "domain_id": "default"}})[2]["project"]["id"]
+    servers = []
+    try:
+        user = admin.call("identity", "GET", "users?name=admin")[2]["users"][0]["id"]
+        role = admin.call("identity", "GET", "roles?name=member")[2]["roles"][0]["id"]
+        admin.call("identity", "PUT", f"projects/{project}/users/{user}/roles/{role}")
+        admin.call("compute", "PUT", f"os-quota-sets/{project}", {"quota_set": {"instances": 1}})
+        poor = Cloud("admin", "pool-race")
+        image = poor.call("image", "GET", "images?name=tiny")[2]["images"][0]["id"]
+        flavor = poor.call("compute", "GET", "flavors")[2]["flavors"][0]["id"]
+
+        def body(n):
+            metadata = {"pool_lineage": LINEAGE, "pool_address": f"host/web-{n}", "pool_generation": "1", "pool_token": f"aa0{n}"}
+            return {"server": {"name": f"fixture-web-{n}", "flavorRef": flavor, "imageRef": image, "networks": "none",
+                               "tags": ["pool", f"pool-token-aa0{n}"], "metadata": metadata}}
+
+        with concurrent.futures.ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda n: poor.call("compute", "POST", "servers", body(n)), range(8)))
+        servers = [answer["server"]["id"] for status, _, answer in answers if status == 202]
+        wait(poor, "servers/detail", lambda all: len(all) == len(servers) and all_settled(all))
+        over = next(s for s in poor.call("compute", "GET", "servers/detail")[2]["servers"] if s["status"] == "ERROR")
+        token = over["metadata"]["pool_token"]
+        poor.record("hosts/one-too-many-there", "compute", "GET", f"servers/detail?tags=pool-token-{token}", expect=200)
+        poor.record("hosts/one-too-many", "compute", "GET", f"servers/{over['id']}", expect=200)
+    finally:
+        for server in servers:
+            poor.call("compute", "DELETE", f"servers/{server}")
+        if servers:
+            wait(poor, "servers/detail", lambda all: not all)
+        admin.call("identity", "DELETE", f"projects/{project}")
+
+
+def all_settled(servers):
+    return all(server["status"] in ("ACTIVE", "ERROR") for server in servers)
+
+
 LINEAGE = "f1" * 16
 
 
@@ -402,7 +487,7 @@ def networks(demo):
 def main():
     demo, admin = Cloud("demo"), Cloud("admin")
     steps = {"login": lambda: login(demo), "lists": lambda: lists(demo), "faults": lambda: faults(demo),
-             "quotas": lambda: quotas(admin), "hosts": lambda: hosts(demo),
+             "quotas": lambda: quotas(admin), "race": lambda: race(admin), "console": lambda: console(demo), "broken": lambda: broken(demo, admin), "hosts": lambda: hosts(demo),
              "volumes": lambda: volumes(demo, admin), "networks": lambda: networks(demo)}
     for name in sys.argv[1:] or steps:
         steps[name]()

@@ -105,6 +105,17 @@ async fn a_volume_with_snapshots_stays_and_names_them() {
 }
 
 #[tokio::test]
+async fn a_broken_server_keeps_its_volumes_and_is_not_asked_again() {
+    let cloud = Cloud::start().await;
+    cloud.on(VOLUME, "block-storage/volume-in-use");
+    cloud.on("DELETE /compute/v2.1/servers/*/os-volume_attachments/*", "compute/detach-from-broken");
+    let act = Act::Update { id: id("volume-in-use"), to: Spec::Volume(spec()), host: None };
+    let refused = cloud.provider().submit(vec![request(address(), act)]).await.remove(0);
+    let words = "while it is in vm_state error";
+    assert!(matches!(&refused, Err(ProviderError::Invalid { detail, .. }) if detail.contains(words)), "{refused:?}");
+}
+
+#[tokio::test]
 async fn many_volumes_are_one_question() {
     let cloud = Cloud::start().await;
     cloud.on("GET /block-storage/v3/*/volumes/detail", "block-storage/volumes-after-a-move");

@@ -96,7 +96,11 @@ impl Cloud {
         let server = self.server(id).await?.ok_or_else(|| ProviderError::NotFound(id.clone()))?;
         let mut seen = self.observe(&server).await?;
         if let Some(at) = seen.endpoint.as_mut().filter(|at| console && at.host_keys.is_empty()) {
-            at.host_keys = self.console_keys(id).await?;
+            at.host_keys = match self.console_keys(id).await {
+                Err(error @ (ProviderError::Transient(_) | ProviderError::RateLimited { .. })) => return Err(error),
+                // Without a console they are pinned, or none is known.
+                keys => keys.unwrap_or_default(),
+            };
         }
         Ok(Progress::Done(Box::new(seen)))
     }

@@ -218,6 +218,8 @@ impl Cloud {
             Ok(console) => Ok(host_keys::of_console(&console.output)),
             // The machine is not that far.
             Err(ProviderError::Conflict(_) | ProviderError::NotFound(_)) => Ok(Vec::new()),
+            // It is a question, although it is a POST.
+            Err(ProviderError::Indeterminate(words)) => Err(ProviderError::Transient(words)),
             Err(error) => Err(error),
         }
     }

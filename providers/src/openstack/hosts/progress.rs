@@ -150,7 +150,8 @@ fn out_of_room(Fault { code, message }: &Fault) -> Option<ProviderError> {
         return Some(ProviderError::NoCapacity(text));
     }
     // Nova counts again once a server exists: of two that met at the limit, one is too many.
-    (*code == 403 && text.to_ascii_lowercase().contains("quota")).then_some(ProviderError::QuotaExceeded(text))
+    (matches!(code, 403 | 413) && text.to_ascii_lowercase().contains("quota"))
+        .then_some(ProviderError::QuotaExceeded(text))
 }
 
 /// What the handle of a deletion keeps that ends a creation: `SINCE:DESCRIPTION:CLASS:WORDS`.

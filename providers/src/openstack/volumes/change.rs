@@ -96,6 +96,10 @@ impl Cloud {
         match (ask, done) {
             // The server is gone, and its volumes are free.
             (Ask::Detach(_), Err(ProviderError::NotFound(_))) => Ok(()),
+            // It will refuse that for as long as the server is: nothing to try again.
+            (Ask::Detach(_), Err(ProviderError::Conflict(words))) if words.contains("vm_state error") => {
+                Err(invalid("attached", words))
+            }
             (_, done) => done,
         }
     }

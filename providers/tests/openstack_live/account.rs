@@ -17,6 +17,9 @@ use pool_providers::{
     openstack::{OpenStackProvider, Places},
 };
 
+/// Held by whoever uses the names `conformance-*`: each begins by deleting what the other made.
+pub static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Runs a script with `c`, the cloud as openstacksdk has it; what it prints.
 pub fn python(script: &str) -> String {
     let script = format!("import openstack\nc = openstack.connect()\n{script}");

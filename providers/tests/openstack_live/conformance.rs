@@ -86,6 +86,7 @@ impl Harness for Live {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conformance_on_a_real_cloud() {
+    let _alone = account::ALONE.lock().await;
     let report = conformance::run(&Live).await;
     assert!(report.is_ok(), "\n{report}");
 }

@@ -65,6 +65,7 @@ fn total(provider: &account::Live) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stderr, reason = "the number is what the test is for")]
 async fn servers_cost_few_calls() {
+    let _alone = account::ALONE.lock().await;
     let account = account::Live::open().await.unwrap();
     let provider = account.provider();
     let made = carry_out(provider, (0..SERVERS).map(|n| request(n, Act::Create(Spec::Host(host())))).collect()).await;

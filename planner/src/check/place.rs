@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Address, Kind, Name, Text,
-    desired::{Isolation, PoolSpec, Provisioning, TierSpec},
+    desired::{Hosts, Isolation, PoolSpec, Provisioning, TierSpec},
     market::{Change, Feature, Offering},
     names::wildcard,
-    object::{HostSpec, Spec, VolumeSpec},
+    object::{HostSpec, Recorded, Spec, VolumeSpec},
     units::HOURS_PER_MONTH,
 };
 
@@ -50,8 +50,10 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                 followed(facts, step, host, notes);
                 alternatives(facts, &offers, step, host, notes);
             }
-            Action::Adopt { spec: spec @ (Spec::Host(_) | Spec::Volume(_)), .. } if !facts.adopts(&step.provider) => {
-                if let Some(detail) = taken_wrongly(facts, step, spec) {
+            Action::Adopt { spec: spec @ (Spec::Host(_) | Spec::Volume(_)), record }
+                if !facts.adopts(&step.provider) =>
+            {
+                if let Some(detail) = taken_wrongly(facts, step, spec, record) {
                     notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
                 }
             }
@@ -66,14 +68,43 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     }
 }
 
-/// Why what exists at a provider that makes things may not be taken over: only what was seen there, and is nobody's.
-fn taken_wrongly(facts: &Facts<'_>, step: &Step, spec: &Spec) -> Option<&'static str> {
-    let existing = match spec {
-        Spec::Host(host) => &host.existing,
-        Spec::Volume(volume) => &volume.existing,
-        _ => &None,
+/// What an adoption takes over.
+fn existing(spec: &Spec) -> Option<&Text> {
+    match spec {
+        Spec::Host(host) => host.existing.as_ref(),
+        Spec::Volume(volume) => volume.existing.as_ref(),
+        _ => None,
+    }
+}
+
+/// The id that the inventory has for a host, or for a volume of one.
+fn declared<'a>(facts: &'a Facts<'_>, address: &Address, record: &NewRecord) -> Option<&'a Text> {
+    let Hosts::Named(hosts) = &facts.input.desired.pools.get(record.pool.as_ref()?)?.hosts else { return None };
+    match address.name.split_once('.') {
+        Some((host, volume)) => hosts.get(host)?.volumes.get(volume),
+        None => hosts.get(&*address.name)?.id.as_ref(),
+    }
+}
+
+/// Why what exists at a provider that makes things may not be taken over: only what was declared and seen there, and is
+/// nobody's.
+fn taken_wrongly(facts: &Facts<'_>, step: &Step, spec: &Spec, record: &NewRecord) -> Option<&'static str> {
+    let Some(id) = existing(spec) else { return Some("its provider takes over only what has an id") };
+    if declared(facts, &step.address, record) != Some(id) {
+        return Some("what it takes over is not what the inventory names");
+    }
+    let ours = |row: &Recorded| row.provider == step.provider && row.id.as_ref() == Some(id);
+    if facts.input.recorded.iter().any(|row| ours(row) && row.address != step.address && !facts.gone(row)) {
+        return Some("what it takes over is recorded under another name");
+    }
+    let twice = |other: &Step| {
+        other.id != step.id
+            && other.provider == step.provider
+            && matches!(&other.action, Action::Adopt { spec, .. } if existing(spec) == Some(id))
     };
-    let Some(id) = existing else { return Some("its provider takes over only what has an id") };
+    if facts.plan.steps.iter().any(twice) {
+        return Some("what it takes over is taken over twice");
+    }
     let can = facts.input.capabilities.get(&step.provider);
     if !can.is_some_and(|can| can.features.contains(&Feature::Adopting)) {
         return Some("its provider takes nothing over");
@@ -109,6 +140,9 @@ fn host_misplaced(
     };
     if facts.adopts(&step.provider) {
         return Some("its provider makes no hosts".into());
+    }
+    if declared(facts, &step.address, record).is_some() {
+        return Some("it exists, and is to be taken over".into());
     }
     if host.address.as_ref() != pool.addresses.get(&step.address.name) {
         return Some("its address is not the declared one".into());

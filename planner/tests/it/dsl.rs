@@ -248,6 +248,12 @@ fn outside(world: &mut World, words: &[&str]) {
             let address: Address = words[1].parse().unwrap();
             world.recorded.retain(|row| row.address != address);
         }
+        "disown" => {
+            // Somebody else made it, and the state knows nothing of it.
+            let address: Address = words[1].parse().unwrap();
+            world.find(&address).owner = None;
+            world.recorded.retain(|row| row.address != address);
+        }
         "cut-off" => {
             // The creation was begun; nothing came of it.
             let address: Address = words[1].parse().unwrap();
@@ -424,13 +430,14 @@ fn volume(spec: &mut PoolSpec, text: &str) {
 fn named(text: &str) -> Hosts {
     let host = |entry: &str| {
         let (host, address) = entry.split_once(':').unwrap();
+        let id = address.strip_prefix("id=");
         (
             name(host),
             NamedHost {
-                address: address.into(),
+                address: if id.is_some() { "".into() } else { address.into() },
                 host_key: Some("ssh-ed25519 A".into()),
                 ssh: None,
-                id: None,
+                id: id.map(Text::from),
                 volumes: BTreeMap::new(),
             },
         )

@@ -2,7 +2,7 @@
 
 use pool_inventory::{
     Address, Bytes, Kind, Lineage, Text,
-    desired::{Hosts, NetworkDecl, OnRemove, PoolVolume, QuotaSpec, Size},
+    desired::{Hosts, NamedHost, NetworkDecl, OnRemove, PoolVolume, QuotaSpec, Size},
     market::Feature,
     object::{Spec, Status},
 };
@@ -477,4 +477,45 @@ fn an_object_of_others_is_left_alone() {
     let made: Vec<Text> = plan.steps.iter().map(|step| step.action.verb().into()).collect();
     assert_eq!(made, ["create".into(), "bootstrap".into()] as [Text; 2], "{}", render(&plan));
     assert!(plan.declined.iter().all(|declined| !matches!(declined.why, Why::ProviderUnseen)));
+}
+
+#[test]
+fn faults_of_taking_over() {
+    let mut world = World::new();
+    world.cloud("c", &["az1"], &[("s", 1, 2, 10)], &[]);
+    world.capabilities.values_mut().for_each(|can| can.features.extend([Feature::Adopting]));
+    world.pool("old", 3);
+    let made = planned(&world, Scope::default());
+    world.apply(&made.0);
+    world.recorded.clear();
+    world.clouds.values_mut().flatten().for_each(|object| object.owner = None);
+    let ids: Vec<Text> = world.clouds.values().flatten().map(|object| object.id.clone()).collect();
+    world.desired.pools.clear();
+    let host = |id: &Text| NamedHost {
+        address: "".into(),
+        id: Some(id.clone()),
+        volumes: Default::default(),
+        host_key: Some("ssh-ed25519 A".into()),
+        ssh: None,
+    };
+    let hosts = [("db-1", &ids[0]), ("db-2", &ids[1])].map(|(called, id)| (name(called), host(id)));
+    world.pool("db", 0).hosts = Hosts::Named(hosts.into());
+    let fresh = planned(&world, Scope::default());
+    let takes = |plan: &mut Plan, address: &str, id: Option<&Text>| {
+        let Action::Adopt { spec: Spec::Host(host), .. } = &mut step(plan, "adopt", address).action else { panic!() };
+        host.existing = id.cloned();
+    };
+    finds(Rule::Place, &fresh, |p, _| takes(p, "host/db-1", None));
+    finds(Rule::Place, &fresh, |p, _| takes(p, "host/db-1", Some(&ids[2])));
+    finds(Rule::Place, &fresh, |p, _| takes(p, "host/db-1", Some(&ids[1])));
+    finds(Rule::Place, &fresh, |_, i| {
+        let Hosts::Named(hosts) = &mut i.desired.pools.get_mut("db").unwrap().hosts else { panic!() };
+        hosts.insert(name("db-1"), host(&ids[1]));
+    });
+    finds(Rule::Forgotten, &fresh, |p, _| remove(p, "adopt", "host/db-2"));
+    // What exists is not made a second time.
+    finds(Rule::Place, &made, |_, i| {
+        let hosts = ["old-0", "old-1", "old-2"].map(|called| (name(called), host(&ids[0])));
+        i.desired.pools.get_mut("old").unwrap().hosts = Hosts::Named(hosts.into());
+    });
 }

@@ -340,7 +340,11 @@ impl World {
         let id = self.existing(&step.provider, spec).unwrap_or_else(|| format!("id-{}", self.ids).into());
         let token = Token::derive(&lineage(), &step.address, step.generation, 0);
         let endpoint = match spec {
-            Spec::Host(host) if adopted => host.at.clone(),
+            Spec::Host(host) if adopted && host.existing.is_none() => host.at.clone(),
+            Spec::Host(host) if adopted => {
+                let seen = self.object(&step.provider, &id).and_then(|object| object.endpoint.clone());
+                seen.map(|seen| host.reached(&seen))
+            }
             Spec::Host(_) => {
                 let host = format!("10.0.{}.{}", self.ids / 250, self.ids % 250).into();
                 Some(Endpoint { host, port: 22, host_keys: vec!["key".into()] })
@@ -384,8 +388,11 @@ impl World {
         });
     }
 
-    /// The id of a network of others that is used.
+    /// The id of what is taken over, or of a network of others that is used.
     fn existing(&self, provider: &Name, spec: &Spec) -> Option<Text> {
+        if let Some(id) = spec.host().and_then(|host| host.existing.clone()) {
+            return Some(id);
+        }
         let called = spec.network()?.existing.as_ref()?;
         let fits = |network: &&NetworkOffer| network.id == *called || network.name == *called;
         Some(self.markets[provider].networks.iter().find(fits).expect("it is there").id.clone())

@@ -19,6 +19,9 @@ pub struct Market {
     pub backends: Vec<BackendOffer>,
     /// Names and ids of the images that can be used.
     pub images: BTreeSet<Text>,
+    /// Names that several images share, with their ids: none of these is meant by the name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub namesakes: BTreeMap<Text, BTreeSet<Text>>,
     /// Limits of the account, by what [`Recorded::charges`](crate::object::Recorded::charges) calls them after
     /// `provider/P/`: `hosts`, `vcpus`, `memory`, `storage`, `volumes`, `snapshots`, `backups`, `addresses`, `cost`.
     pub limits: BTreeMap<Text, Limit>,
@@ -30,6 +33,20 @@ pub struct Market {
     pub machines: Vec<Machine>,
     /// How long ago the oldest part of this was asked for; zero: now.
     pub age: TimeSpan,
+}
+
+impl Market {
+    /// What is wrong with what an image is called; none: it is one image.
+    pub fn no_image(&self, name: &str) -> Option<Text> {
+        match self.namesakes.get(name) {
+            Some(ids) => {
+                let ids: Vec<&str> = ids.iter().map(|id| &**id).collect();
+                Some(format!("has several images {name}: {}; name one by its id", ids.join(", ")).into())
+            }
+            None if self.images.contains(name) => None,
+            None => Some(format!("has no image {name}").into()),
+        }
+    }
 }
 
 /// A limit of an account.

@@ -192,7 +192,7 @@ fn spot_unfit(
         return Some("it is not what its pool declares".into());
     }
     let image = pool.image.as_ref().and_then(|image| desired.images.get(image)?.get(provider));
-    if image != Some(&host.image) || !market.images.contains(&host.image) {
+    if image != Some(&host.image) || market.no_image(&host.image).is_some() {
         return Some("its image is not the declared one, or not on offer".into());
     }
     if !allowed(pool, provider, &host.region, &host.zone) {

@@ -120,7 +120,7 @@ pub(crate) fn image_of(input: &PlanInput, spec: &PoolSpec, provider: &Name, mark
     let Some(image) = &spec.image else { return Err("the pool has no image".into()) };
     let name = input.desired.images.get(image).and_then(|images| images.get(provider));
     let name = name.ok_or_else(|| format!("image {image} has no entry for it"))?;
-    if market.images.contains(name) { Ok(name.clone()) } else { Err(format!("has no image {name}").into()) }
+    market.no_image(name).map_or_else(|| Ok(name.clone()), Err)
 }
 
 /// The login name that hosts of a pool get at a provider.

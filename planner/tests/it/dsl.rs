@@ -186,6 +186,10 @@ fn happen(world: &mut World, words: &[&str]) {
                 }
             }
         }
+        "namesakes" => {
+            let ids = words[3].split(',').map(Text::from).collect();
+            world.markets.get_mut(words[1]).unwrap().namesakes.insert(words[2].into(), ids);
+        }
         "others-network" => {
             let (id, called) = (words[2].into(), words[3].into());
             let offer = NetworkOffer { id, name: called, external: false, free: None };

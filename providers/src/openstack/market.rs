@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     Cloud,
     client::{Client, Service},
-    known::{Known, PAGE, VolumeType},
+    known::{Image, Known, PAGE, VolumeType},
 };
 use crate::ProviderError;
 
@@ -69,12 +69,25 @@ impl Cloud {
             offerings: offerings(&known, &region, &self.spec),
             backends: backends(&known, &left.storage, &self.name, &self.spec),
             images: known.images.iter().flat_map(|image| image.name.iter().chain([&image.id]).cloned()).collect(),
+            namesakes: namesakes(&known.images),
             limits: limits(&left),
             networks: networks(&left),
             machines: Vec::new(),
             age: TimeSpan::secs(age.as_secs()),
         })
     }
+}
+
+/// Names that several images share, with their ids.
+fn namesakes(images: &[Image]) -> BTreeMap<Text, BTreeSet<Text>> {
+    let mut all: BTreeMap<Text, BTreeSet<Text>> = BTreeMap::new();
+    for image in images {
+        if let Some(name) = &image.name {
+            all.entry(name.clone()).or_default().insert(image.id.clone());
+        }
+    }
+    all.retain(|_, ids| ids.len() > 1);
+    all
 }
 
 impl Client {

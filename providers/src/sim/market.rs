@@ -131,6 +131,7 @@ impl Shop {
             offerings: zones.iter().flat_map(|zone| self.offerings.iter().map(move |o| offer(zone, o))).collect(),
             backends: self.storage.iter().map(|(name, storage)| self.backend(world, name, storage)).collect(),
             images: IMAGES.iter().map(|image| Text::from(*image)).collect(),
+            namesakes: BTreeMap::new(),
             limits: limits(&self.spec.quota, &world.used),
             networks: Vec::new(),
             machines: Vec::new(),

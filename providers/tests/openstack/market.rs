@@ -142,3 +142,24 @@ async fn a_cache_that_cannot_be_used_is_as_good_as_none() {
     fs::create_dir(cloud.places().cache).unwrap();
     assert!(cloud.provider().market().await.is_ok(), "a cache that cannot be written");
 }
+
+#[tokio::test]
+async fn a_name_that_images_share_is_no_image() {
+    let cloud = Cloud::start().await;
+    let first = cloud.provider().market().await.unwrap();
+    assert_eq!((first.namesakes.len(), first.no_image("tiny")), (0, None));
+    // Somebody uploads another one under the same name.
+    let known = cloud.seen("GET /image/v2/images").remove(0);
+    assert!(known.query.iter().any(|(key, _)| key == "status"));
+    let mut images = body("image/images");
+    let mut other = images["images"].as_array().unwrap().iter().find(|image| image["name"] == "tiny").unwrap().clone();
+    let one = other["id"].as_str().unwrap().to_owned();
+    other["id"] = "ffffffff-0000-0000-0000-000000000001".into();
+    images["images"].as_array_mut().unwrap().push(other);
+    cloud.answer("GET /image/v2/images", 200, images);
+    fs::remove_file(cloud.places().cache).unwrap();
+    let market = cloud.provider().market().await.unwrap();
+    let why = market.no_image("tiny").unwrap();
+    assert!(why.contains(&one) && why.contains("ffffffff-0000-0000-0000-000000000001"), "{why}");
+    assert_eq!(market.no_image(&one), None, "an id names one");
+}

@@ -50,6 +50,10 @@ pub(super) fn images(look: &Look, name: &Name, market: &Market, lines: &mut Line
                 lines.fail(subject, detail, format!("write what it calls the image at images.{image}.{name}"));
             }
             None => {}
+            Some(theirs) if market.namesakes.contains_key(theirs) => {
+                let detail = market.no_image(theirs).map_or_else(String::new, |why| format!("it {why}"));
+                lines.fail(subject, detail, format!("write the id at images.{image}.{name}"));
+            }
             Some(theirs) if market.images.contains(theirs) => {
                 lines.pass(subject, format!("`{theirs}` is there, for {}", pools.join(", ")));
             }

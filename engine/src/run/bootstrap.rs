@@ -68,12 +68,12 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let mounts = shared.mounts_of(&row.address);
     let rendered = want.render(&row.address.name, &endpoint, &mounts).map_err(|why| refused(&why))?;
     let access = plan.access.get(&row.address.name);
-    if trusts_console(access) && (started_now || (row.adopted && keys(&row).is_empty())) {
+    if trusts_console(access, &row) && (started_now || (row.adopted && keys(&row).is_empty())) {
         console_keys(shared, step, &mut row, &[]).await?;
     }
     let reached = match reach(shared, &row, access, patience).await {
         // The console may still have shown what the system before had written there.
-        Err(Unreached { old_key: true, .. }) if started_now && trusts_console(access) => {
+        Err(Unreached { old_key: true, .. }) if started_now && trusts_console(access, &row) => {
             let old = keys(&row).to_vec();
             console_keys(shared, step, &mut row, &old).await?;
             reach(shared, &row, access, patience).await
@@ -209,8 +209,10 @@ impl From<Unreached> for StepError {
     }
 }
 
-fn trusts_console(access: Option<&Access>) -> bool {
-    access.is_some_and(|access| access.trust == Trust::Console)
+/// Whether the host keys of a machine are read from its console: nothing is handed in to what was taken over.
+fn trusts_console(access: Option<&Access>, row: &Recorded) -> bool {
+    let taken = row.adopted && row.spec.host().is_some_and(|host| host.existing.is_some());
+    access.is_some_and(|access| access.trust == Trust::Console || (taken && access.trust == Trust::Injected))
 }
 
 /// How long the console of a system that has just been started may take to show its host keys: they are written there at

@@ -5,7 +5,7 @@
 
 use pool_inventory::{
     Address, Name, Text,
-    desired::{NamedHost, PoolSpec},
+    desired::{NamedHost, PoolSpec, Trust},
     market::Feature,
     object::{Attachment, Endpoint, HostSpec, Observed, Owner, Spec, Status, VolumeSpec},
 };
@@ -130,7 +130,8 @@ impl<'a> Planner<'a> {
         let pool = self.pools[id.0].name.as_ref().map_or("", Name::as_str);
         let access = access(&self.input.desired, pool, host, provider);
         let port = access.map_or(22, |access| access.port);
-        let console = access.is_some_and(|access| access.trust == pool_inventory::desired::Trust::Console);
+        // Nothing is handed in to what exists: where its key is not pinned, its console tells it.
+        let console = access.is_some_and(|access| matches!(access.trust, Trust::Console | Trust::Injected));
         let plain = named.address.is_empty() && named.host_key.is_none() && port == 22;
         let at = Endpoint { host: named.address.clone(), port, host_keys: named.host_key.iter().cloned().collect() };
         HostSpec {

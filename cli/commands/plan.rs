@@ -8,10 +8,14 @@ use std::{
     path::Path,
 };
 
-use pool_engine::ops::{self, Environment, Observe, PlanRequest, SavedPlan};
+use pool_engine::{
+    Event,
+    ops::{self, Environment, Observe, PlanRequest, SavedPlan},
+};
 use pool_inventory::object::Recorded;
 use pool_planner::{Action, Scope, Step, input::OnFailure};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::{
     args::{self, ScopeFlags},
@@ -20,6 +24,7 @@ use crate::{
     render::{
         changes::fold,
         plan::{View, footer, plan},
+        run::settling,
         when::Clock,
     },
 };
@@ -49,7 +54,19 @@ pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
 /// Plans, after telling what in the inventory is probably not meant.
 pub async fn make(cx: &Context, env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
     cx.ui.warnings(env.warnings());
-    Ok(env.plan(request).await?)
+    let (tell, mut told) = mpsc::channel(16);
+    let planning = env.plan_telling(request, tell);
+    tokio::pin!(planning);
+    loop {
+        tokio::select! {
+            saved = &mut planning => return Ok(saved?),
+            Some(event) = told.recv() => {
+                if let Event::Settling { address, objects, provider, wait_ms } = event {
+                    cx.ui.talk(&format!("{}\n", settling(&address, objects, &provider, wait_ms)));
+                }
+            }
+        }
+    }
 }
 
 /// The records of what a plan deletes; a plan that deletes nothing costs nothing here.

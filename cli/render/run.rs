@@ -118,7 +118,7 @@ impl Tally {
             }
             Event::UndoStarted { steps } => self.steps += steps,
             Event::RunFinished { summary } => self.summary = Some(summary.clone()),
-            Event::Settled { .. } | Event::Warning { .. } | Event::Interrupted { .. } => {}
+            Event::Settling { .. } | Event::Settled { .. } | Event::Warning { .. } | Event::Interrupted { .. } => {}
         }
     }
 
@@ -139,6 +139,7 @@ impl Tally {
         let of = |step: &StepId| self.names.get(step).map(|(address, verb)| (address, &**verb));
         let line = match event {
             Event::RunStarted { run, plan, steps } => format!("run {run}: plan {plan}, {}", count(*steps, "step")),
+            Event::Settling { address, objects, provider, wait_ms } => settling(address, *objects, provider, *wait_ms),
             Event::Settled { address, exists } => {
                 let found = if *exists { "it exists" } else { "it was not made" };
                 self.row(' ', DIM, address, "settled", found)
@@ -333,6 +334,15 @@ fn calls(calls: &BTreeMap<Name, u64>) -> String {
     format!("calls: {}", calls.join(", "))
 }
 
+/// What is waited for before anything else is done.
+pub fn settling(first: &Address, objects: usize, provider: &Name, wait_ms: u64) -> String {
+    let who = match objects {
+        1 => format!("{first} exists"),
+        n => format!("{first} and {} exist", count(n - 1, "other object")),
+    };
+    format!("waiting until {provider} tells for certain whether {who}: at most {}", span(wait_ms))
+}
+
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
@@ -356,6 +366,12 @@ mod tests {
         };
         vec![
             Event::RunStarted { run: "8c1f".into(), plan: "7f3a2c".into(), steps: 5 },
+            Event::Settling {
+                address: web.clone(),
+                objects: 3,
+                provider: Name::new("private").expect("a name"),
+                wait_ms: 60_000,
+            },
             Event::Settled { address: web.clone(), exists: false },
             started(0, &web, "create", 0),
             started(1, &db, "bootstrap", 1),
@@ -401,6 +417,7 @@ mod tests {
     fn each_event_is_one_line() {
         assert_snapshot!(tally(&events(), true).1, @r"
         run 8c1f: plan 7f3a2c, 5 steps
+        waiting until private tells for certain whether host/web-3 and 2 other objects exist: at most 1 min 00 s
           host/web-3        settled    it was not made
           host/web-3        create
           host/db-0         bootstrap  attempt 2

@@ -20,6 +20,17 @@ pub enum Event {
         /// Steps of the plan.
         steps: usize,
     },
+    /// Whether objects exist that a run before began to make is not known yet; nothing else is done meanwhile.
+    Settling {
+        /// The first of them.
+        address: Address,
+        /// How many there are.
+        objects: usize,
+        /// Where.
+        provider: Name,
+        /// Longest time until it is known.
+        wait_ms: u64,
+    },
     /// What a run before had left in doubt is known now.
     Settled {
         /// The object.

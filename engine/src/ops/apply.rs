@@ -118,7 +118,7 @@ impl Environment {
     }
 
     /// Finds out what earlier runs left in doubt, unless another run is at work: then it is that run's to find out.
-    pub(super) async fn settle(&self, store: &Store) -> Result<(), OpsError> {
+    pub(super) async fn settle(&self, store: &Store, events: Events) -> Result<(), OpsError> {
         if store.objects().await?.iter().all(|row| row.id.is_some()) {
             return Ok(());
         }
@@ -128,14 +128,13 @@ impl Environment {
             Err(StateError::LeaseHeld { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let result = self.settle_under(store, &lease).await;
+        let result = self.settle_under(store, &lease, events).await;
         let _ = release(store, lease).await;
         result
     }
 
-    async fn settle_under(&self, store: &Store, lease: &Arc<Lease>) -> Result<(), OpsError> {
+    async fn settle_under(&self, store: &Store, lease: &Arc<Lease>, events: Events) -> Result<(), OpsError> {
         let rows = store.objects().await?;
-        let (events, _) = tokio::sync::mpsc::channel(1);
         let guard = Guard::new(store.clone(), lease.pass());
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = tokio_util::sync::CancellationToken::new();

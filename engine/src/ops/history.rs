@@ -249,6 +249,6 @@ pub fn describe(event: &Event) -> Text {
         Event::UndoStarted { steps: 1 } => "1 step takes back what this run made".into(),
         Event::UndoStarted { steps } => format!("{steps} steps take back what this run made").into(),
         Event::Warning { text } => text.clone(),
-        Event::RunStarted { .. } | Event::RunFinished { .. } => "".into(),
+        Event::RunStarted { .. } | Event::Settling { .. } | Event::RunFinished { .. } => "".into(),
     }
 }

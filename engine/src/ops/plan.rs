@@ -17,7 +17,7 @@ use pool_planner::{Plan, PlanInput, Scope, input::Errand};
 use pool_providers::{Provider, ProviderError};
 use pool_state::NewPlan;
 
-use super::{Basis, Environment, Observe, OpsError, PlanRequest, SavedPlan};
+use super::{Basis, Environment, Events, Observe, OpsError, PlanRequest, SavedPlan};
 use crate::{
     clock,
     observe::{self, Expected},
@@ -46,8 +46,13 @@ pub(super) struct Known {
 impl Environment {
     /// Observes, plans, and saves the plan under a one-use id.
     pub async fn plan(&self, request: PlanRequest) -> Result<SavedPlan, OpsError> {
+        self.plan_telling(request, tokio::sync::mpsc::channel(1).0).await
+    }
+
+    /// As [`Environment::plan`]; says on `events` what it waits for.
+    pub async fn plan_telling(&self, request: PlanRequest, events: Events) -> Result<SavedPlan, OpsError> {
         let store = self.store().await?;
-        self.settle(store).await?;
+        self.settle(store, events).await?;
         let recorded = store.objects().await?;
         let view = self.view_for(Some(request.observe), &recorded, &request.scope.errands).await?;
         self.refuse_unauthorized(&view)?;

@@ -89,7 +89,7 @@ async fn of_provider(
     quiet: Instant,
 ) -> Result<(), SettleError> {
     let (begun, certain) = (Instant::now(), quiet + account.doubt());
-    let mut pause = Duration::from_millis(250);
+    let (mut pause, mut told) = (Duration::from_millis(250), false);
     loop {
         let asked = Instant::now();
         let kinds: BTreeSet<Kind> = rows.iter().map(|row| row.address.kind).collect();
@@ -99,11 +99,12 @@ async fn of_provider(
             let listed = listed.map_err(|source| SettleError::Provider { row: Box::new(rows[0].clone()), source })?;
             seen.extend(listed.into_iter().filter_map(|one| Some((one.owner.as_ref()?.token.clone(), one))));
         }
-        let mut left = Vec::new();
+        let (mut left, mut made) = (Vec::new(), true);
         for row in rows {
             let found = seen.remove(&row.token);
             let making = found.as_ref().is_some_and(|seen| seen.status == Status::Pending) && begun.elapsed() < MAKING;
             if making || (found.is_none() && asked < certain) {
+                made &= !making;
                 left.push(row);
                 continue;
             }
@@ -114,9 +115,23 @@ async fn of_provider(
         }
         rows = left;
         let ahead = certain.saturating_duration_since(Instant::now());
+        if !std::mem::replace(&mut told, true) {
+            let wait = if made { ahead } else { MAKING };
+            recorder.publish(settling(&rows, wait)).await;
+        }
         let until_certain = if ahead.is_zero() { LOOK } else { ahead + Duration::from_millis(1) };
         tokio::time::sleep(pause.min(until_certain)).await;
         pause = (pause * 2).min(LOOK);
+    }
+}
+
+fn settling(rows: &[Recorded], wait: Duration) -> Event {
+    let first = &rows[0];
+    Event::Settling {
+        address: first.address.clone(),
+        objects: rows.len(),
+        provider: first.provider.clone(),
+        wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use pool_engine::ops::SavedPlan;
 use pool_inventory::{Address, Money, object::Recorded};
 use pool_planner::{
-    Action, Plan,
+    Action, Plan, Reason,
     plan::{Declined, Group, Refusal, Why},
 };
 
@@ -64,6 +64,7 @@ pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
     if !view.verbose && saved.plan.scope.errands.is_empty() {
         quiet_sums(&mut text, &saved.plan.declined);
     }
+    scarce(&mut text, &saved.plan, view.verbose);
     if !text.ends_with("\n\n") {
         text.push('\n');
     }
@@ -169,6 +170,7 @@ struct Fate<'a> {
 /// What was not done; hosts of a group that cannot be placed share a line.
 fn fates(declined: &[Declined], verbose: bool) -> Vec<Fate<'_>> {
     let loud = declined.iter().filter(|declined| verbose || !is_quiet(&declined.why));
+    let loud = loud.filter(|declined| !matches!(declined.why, Why::Fewer { .. }));
     let mut shared: Vec<Vec<&Declined>> = Vec::new();
     for declined in loud {
         let same =
@@ -205,7 +207,9 @@ fn addresses(members: &[&Declined]) -> String {
 
 fn refusals<'a>(why: &'a Why, groups: &'a [Group]) -> &'a [Refusal] {
     match why {
-        Why::NoPlace { group } => groups.get(group.0 as usize).map_or(&[], |group| &group.refusals),
+        Why::NoPlace { group } | Why::Fewer { group: Some(group), .. } => {
+            groups.get(group.0 as usize).map_or(&[], |group| &group.refusals)
+        }
         Why::NoBackend { refusals } => refusals,
         _ => &[],
     }
@@ -244,6 +248,41 @@ fn named(all: &[&Address]) -> String {
     let shown: Vec<String> = all.iter().take(MOST_NAMES).map(ToString::to_string).collect();
     let rest = all.len() - shown.len();
     if rest == 0 { shown.join(", ") } else { format!("{} and {rest} more (-v shows all)", shown.join(", ")) }
+}
+
+/// Pools that get less than they want, who comes before them, and which of their hosts go.
+fn scarce(text: &mut String, plan: &Plan, verbose: bool) {
+    let fewer: Vec<&Declined> =
+        plan.declined.iter().filter(|declined| matches!(declined.why, Why::Fewer { .. })).collect();
+    if fewer.is_empty() {
+        return;
+    }
+    if !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", paint(BOLD, "There is not enough for all that is wanted:"));
+    for declined in fewer {
+        let Why::Fewer { class, to, .. } = &declined.why else { continue };
+        let class = class.as_ref().map(|class| format!(" ({class})")).unwrap_or_default();
+        let _ = writeln!(text, "    {}{class}  {}", declined.address, words::why(&declined.why));
+        refusal_lines(text, refusals(&declined.why, &plan.groups), verbose);
+        if !to.is_empty() {
+            let to: Vec<String> = to.iter().map(|pool| format!("pool/{pool}")).collect();
+            let _ = writeln!(text, "      {}", paint(DIM, &format!("{} before it, by class", comes(&to))));
+        }
+    }
+    let going = plan.steps.iter().filter(|step| matches!(step.reason, Reason::GivesWay { .. })).count();
+    if going > 0 {
+        let gives = if going == 1 { "gives way; its volumes" } else { "give way; their volumes" };
+        let _ = writeln!(text, "    {} {gives} stay unless `on_remove` says otherwise.", count(going, "host"));
+    }
+}
+
+fn comes(pools: &[String]) -> String {
+    match pools {
+        [one] => format!("{one} comes"),
+        several => format!("{} come", several.join(", ")),
+    }
 }
 
 /// `Plan: 2 to add, 1 to change, 1 to replace, 0 to destroy; 2 to bootstrap. + € 74.10/month`

@@ -47,20 +47,21 @@ fn section(text: &mut String, table: &Table, hidden: usize) {
 }
 
 fn pools(report: &StatusReport) -> Table {
-    let mut table = Table::new(&["pool", ">hosts", ">ready", "cost"]);
+    let classes = report.pools.values().any(|pool| pool.class.is_some());
+    let mut table = match classes {
+        true => Table::new(&["pool", "class", ">hosts", ">ready", "cost"]),
+        false => Table::new(&["pool", ">hosts", ">ready", "cost"]),
+    };
     for (name, pool) in &report.pools {
-        let hosts = if pool.recorded == pool.desired {
-            pool.desired.to_string()
-        } else {
-            format!("{}/{}", pool.recorded, pool.desired)
+        let hosts = match pool.least {
+            _ if pool.recorded == pool.desired => pool.desired.to_string(),
+            Some(least) => format!("{}/{least}-{}", pool.recorded, pool.desired),
+            None => format!("{}/{}", pool.recorded, pool.desired),
         };
-        let style = if pool.ready >= pool.desired { ADD } else { WARN };
-        table.row([
-            name.to_string(),
-            hosts,
-            paint(style, &pool.ready.to_string()),
-            words::monthly(pool.cost).unwrap_or_default(),
-        ]);
+        let style = if pool.ready >= pool.least.unwrap_or(pool.desired) { ADD } else { WARN };
+        let class = classes.then(|| pool.class.as_ref().map(ToString::to_string).unwrap_or_default());
+        let cells = [Some(name.to_string()), class, Some(hosts), Some(paint(style, &pool.ready.to_string()))];
+        table.row(cells.into_iter().flatten().chain([words::monthly(pool.cost).unwrap_or_default()]));
     }
     table
 }

@@ -101,6 +101,8 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Moved { from } => format!("moved from {from}"),
         Reason::FollowsFrom { address } => format!("follows from {address}"),
         Reason::TakenBack => "taken back".to_owned(),
+        Reason::GivesWay { to: Some(to), limit } => format!("gives way to pool/{to}: {limit}"),
+        Reason::GivesWay { to: None, limit } => format!("gives way: {limit}"),
     }
 }
 
@@ -122,6 +124,9 @@ pub fn why(why: &Why) -> String {
         Why::Protected { by } => format!("stays: protected by its {by}"),
         Why::Kept => "stays: on_remove is keep".to_owned(),
         Why::NoPlace { .. } => "cannot be placed".to_owned(),
+        Why::Fewer { wanted, gets, least, limit, .. } => {
+            format!("{gets} of {wanted} hosts, at least {least}: {limit}")
+        }
         Why::Quota { tenant, limit, allowed, wanted } => {
             format!("quota {limit} of tenant {tenant} does not fit: {wanted} wanted, {allowed} allowed")
         }

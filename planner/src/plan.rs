@@ -293,6 +293,13 @@ pub enum Reason {
     },
     /// A step of the run that made it failed.
     TakenBack,
+    /// There is not enough for all, and its pool has more hosts than it must have.
+    GivesWay {
+        /// The pool of a higher priority that gets its room; none: its tenant has more than a quota allows.
+        to: Option<Name>,
+        /// What there is not enough of, for people: `quota cost: 130.00/month of 100.00/month`.
+        limit: Text,
+    },
 }
 
 /// Something that the planner did not do.
@@ -330,6 +337,26 @@ pub enum Why {
     NoPlace {
         /// Its group, with the refusals.
         group: GroupId,
+    },
+    /// A pool that takes as many hosts as there is room for has fewer than it wants. Those that it must have, and that
+    /// cannot be made, are declined one by one. Its address is the pool's.
+    Fewer {
+        /// How many it wants.
+        wanted: u32,
+        /// How many it has when the plan is done.
+        gets: u32,
+        /// How many it must have.
+        least: u32,
+        /// Its service class.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<Name>,
+        /// What there is not enough of, for people.
+        limit: Text,
+        /// Pools of a higher priority that come first.
+        to: Vec<Name>,
+        /// Why each place was refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<GroupId>,
     },
     /// A tenant's quota is used up. Makes `plan` exit with 5.
     Quota {

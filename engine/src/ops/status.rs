@@ -36,7 +36,9 @@ impl Environment {
         };
         for (name, pool) in &self.desired.pools {
             let desired = pool.hosts.most();
-            report.pools.insert(name.clone(), PoolStatus { desired, ..PoolStatus::default() });
+            let least = pool.hosts.numbered().filter(|(least, most)| least < most).map(|(least, _)| least as usize);
+            let class = pool.class.clone();
+            report.pools.insert(name.clone(), PoolStatus { desired, least, class, ..PoolStatus::default() });
         }
         for record in recorded {
             self.add(&mut report, record, &seen, &view);

@@ -160,6 +160,12 @@ pub struct StatusReport {
 pub struct PoolStatus {
     /// Hosts declared.
     pub desired: usize,
+    /// Hosts that it must have, where it takes fewer than it wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<usize>,
+    /// Its service class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<Name>,
     /// Hosts recorded.
     pub recorded: usize,
     /// Hosts running and bootstrapped.

@@ -11,6 +11,7 @@
 //! | `order` | what must come before what |
 //! | `copies` | snapshots and backups, and errands: that they alone are done, and done to what is there |
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
+//! | `classes` | who gives way to whom |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `room` | no limit is broken at any moment |
 //! | `undo` | what would be taken back is what the run makes, and goes before what it needs |
@@ -25,6 +26,7 @@ use crate::{
     plan::{Plan, StepId},
 };
 
+mod classes;
 mod copies;
 mod envelope;
 mod facts;
@@ -65,6 +67,8 @@ pub enum Rule {
     Protected,
     /// No more is replaced or destroyed than the brakes allow.
     Brake,
+    /// Only what a pool need not have gives way, to pools that come first, and it is told.
+    Class,
     /// Nothing outside the scope, of others, or of a provider that was not seen is touched.
     Reach,
     /// Hosts and volumes stand where they may.
@@ -118,6 +122,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     order::check(&facts, &mut notes);
     copies::check(&facts, &mut notes);
     guard::check(&facts, &mut notes);
+    classes::check(&facts, &mut notes);
     place::check(&facts, &mut notes);
     together::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);

@@ -12,7 +12,7 @@ use pool_inventory::{
 };
 
 use super::{Notes, Rule, facts::Facts};
-use crate::plan::{Action, NewRecord, Step};
+use crate::plan::{Action, NewRecord, Reason, Step, StepId};
 
 /// Seconds for which a stock-out is remembered.
 const REMEMBERED: i64 = 600;
@@ -36,7 +36,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     }
     for ((provider, key), count) in taken {
         let stock = offers.get(&(provider.as_str(), *key)).and_then(|offer| offer.stock);
-        if stock.is_some_and(|stock| stock < count) {
+        if stock.is_some_and(|stock| stock + given_back(facts, provider, key) < count) {
             let detail = format!("{count} hosts at {provider}/{}/{}, where fewer are left", key.1, key.2);
             notes.add(Rule::Place, None, None, detail);
         }
@@ -66,6 +66,26 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
             _ => {}
         }
     }
+}
+
+/// Machines of a place that hosts give up which go first.
+fn given_back(facts: &Facts<'_>, provider: &Name, (region, zone, offering): &HostKey<'_>) -> u32 {
+    let there = |host: &HostSpec| (&*host.region, &*host.zone, &*host.offering) == (*region, *zone, *offering);
+    let mut given: BTreeSet<StepId> = BTreeSet::new();
+    let of = |id: &&StepId| {
+        let step = &facts.plan.steps[id.0 as usize];
+        let row = facts.rows.get(&(&step.address, step.generation));
+        step.provider == *provider
+            && matches!((&step.action, &step.reason), (Action::Delete, Reason::GivesWay { .. }))
+            && row.and_then(|row| row.spec.host()).is_some_and(there)
+    };
+    for (step, at) in facts.plan.steps.iter().filter_map(key) {
+        if step.provider == *provider && at == (*region, *zone, *offering) {
+            // One machine is enough for one host.
+            given.extend(step.needs.iter().filter(of).find(|id| !given.contains(id)));
+        }
+    }
+    u32::try_from(given.len()).unwrap_or(u32::MAX)
 }
 
 /// What an adoption takes over.
@@ -211,7 +231,8 @@ fn spot_unfit(
         return Some(format!("its provider cannot do {}", feature.describe()));
     }
     let out = input.stock_outs.get(&*format!("{provider}/{}/{}", host.zone, host.offering));
-    if offered.stock == Some(0) || out.is_some_and(|at| input.now.saturating_sub(*at) < REMEMBERED) {
+    let dry = offered.stock == Some(0) && given_back(facts, provider, &spot) == 0;
+    if dry || out.is_some_and(|at| input.now.saturating_sub(*at) < REMEMBERED) {
         return Some("it is sold out there".into());
     }
     None

@@ -18,6 +18,8 @@ use crate::plan::{Action, Reason, Step, StepId, Why};
 #[derive(Default)]
 struct Index<'a> {
     told: BTreeSet<&'a Address>,
+    /// Pools that are said to get less than they want.
+    fewer: BTreeSet<&'a str>,
     /// Steps that make hosts, by pool.
     makers: BTreeMap<&'a Name, Vec<&'a Step>>,
     /// Recorded hosts with a number, by the name before it.
@@ -30,7 +32,9 @@ struct Index<'a> {
 impl<'a> Index<'a> {
     fn new(facts: &'a Facts<'_>) -> Self {
         let told = facts.plan.declined.iter().map(|declined| &declined.address).collect();
-        let mut index = Self { told, ..Self::default() };
+        let fewer = facts.plan.declined.iter().filter(|declined| matches!(declined.why, Why::Fewer { .. }));
+        let fewer = fewer.map(|declined| &*declined.address.name).collect();
+        let mut index = Self { told, fewer, ..Self::default() };
         for step in &facts.plan.steps {
             match &step.action {
                 Action::Create { record, .. } | Action::Adopt { record, .. } if step.address.kind == Kind::Host => {
@@ -156,10 +160,14 @@ fn hosts(facts: &Facts<'_>, name: &Name, pool: &PoolSpec, index: &Index<'_>, not
                 volumes(facts, &host, pool, told, notes);
             }
         }
-        Hosts::Count(count) | Hosts::Range { max: count, .. } => {
+        Hosts::Count(_) | Hosts::Range { .. } => {
+            let (least, count) = pool.hosts.numbered().unwrap_or_default();
+            let fewer = index.fewer.contains(name.as_str());
             // Every recorded host fills a place, and new ones fill the lowest numbers that are free.
             let recorded = index.numbered.get(name.as_str()).copied().unwrap_or(0);
-            let mut missing = (*count as usize).saturating_sub(recorded);
+            let mut missing = (count as usize).saturating_sub(recorded);
+            // What the pool must have is declined host by host.
+            let mut needed = (least as usize).saturating_sub(recorded);
             let mut number = 0u32;
             while missing > 0 {
                 let host = Address::host(&format!("{name}-{number}"));
@@ -168,7 +176,9 @@ fn hosts(facts: &Facts<'_>, name: &Name, pool: &PoolSpec, index: &Index<'_>, not
                     continue;
                 }
                 missing -= 1;
-                if !known(&host) {
+                let said = known(&host) || fewer && needed == 0;
+                needed = needed.saturating_sub(1);
+                if !said {
                     notes.add(Rule::Forgotten, None, Some(&host), "the pool lacks it, and nothing is done about it");
                 }
                 volumes(facts, &host, pool, told, notes);

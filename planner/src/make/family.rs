@@ -253,7 +253,8 @@ impl<'a> Builder<'_, 'a> {
     }
 
     fn stock(&self, provider: &Name, offering: &Offering) -> Option<Text> {
-        if offering.stock == Some(0) {
+        // Where classes count, somebody may give a machine back.
+        if offering.stock == Some(0) && !super::classes::ranked(self.input) {
             return Some("none left".into());
         }
         remembered(self.input, provider, offering)

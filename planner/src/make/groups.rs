@@ -38,6 +38,14 @@ pub(crate) struct Places<'a> {
     failed: BTreeMap<Option<Pin>, GroupId>,
 }
 
+impl Places<'_> {
+    /// Whether a provider has, or was refused as, one of these places.
+    pub(crate) fn has(&self, provider: Option<&Name>) -> bool {
+        let spots = self.family.spots.iter().map(|spot| spot.provider);
+        provider.is_some_and(|provider| spots.into_iter().any(|p| p == provider))
+    }
+}
+
 /// A group while it is filled.
 pub(crate) struct GroupDraft<'a> {
     pool: usize,

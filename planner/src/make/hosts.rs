@@ -6,6 +6,7 @@ use super::{
     Fate, HostId, Planner,
     draft::{Draft, DraftId},
     ledger::{Charges, difference},
+    relief::Want,
     seating::Made,
     standing::place_of,
     words,
@@ -18,26 +19,16 @@ use crate::{
 impl<'a> Planner<'a> {
     /// Makes the steps of all hosts that stay or come.
     pub(crate) fn emit_hosts(&mut self) -> Result<(), PlanError> {
-        let hosts = self.host_ids();
-        let turn = |fate: &Fate| match fate {
-            Fate::Keep | Fate::Nothing | Fate::Change { .. } => 0,
-            Fate::Replace(_) => 1,
-            Fate::Make(_) => 2,
-            Fate::Remove(_) | Fate::Forget(_) => 3,
-        };
-        // Who stands keeps what it has before others may take; a replacement must not lose its room to a newcomer.
-        for now in 0..3 {
-            if now == 2 {
-                self.rehearse()?;
+        let mut looked_at = None;
+        for (pool, host) in self.queue() {
+            let batch = (self.pools[pool].hosts[host].extra, self.priority(pool));
+            if matches!(self.states[pool][host].fate, Fate::Make(_)) && looked_at != Some(batch) {
+                self.rehearse(batch)?;
+                looked_at = Some(batch);
             }
-            for &(pool, host) in &hosts {
-                if turn(&self.states[pool][host].fate) != now {
-                    continue;
-                }
-                self.emit((pool, host))?;
-                if self.pools[pool].hosts[host].wished {
-                    self.host_volumes((pool, host))?;
-                }
+            self.emit((pool, host))?;
+            if self.pools[pool].hosts[host].wished {
+                self.host_volumes((pool, host))?;
             }
         }
         Ok(())
@@ -152,6 +143,10 @@ impl<'a> Planner<'a> {
         // What a dearer machine costs is taken by the step that records its price; all of it must fit.
         let (total, _) = difference(&of(&now.spec, now.price), &of(to, price));
         let (more, less) = difference(&of(&now.spec, price), &of(to, price));
+        if self.ledger.fits(&total, &Charges::new()).is_err() {
+            self.relieve(id, &[Want { charges: total.clone(), own: Charges::new(), stock: None }]);
+        }
+        let now = &self.world.rows[row].now;
         if let Err(account) = self.ledger.fits(&total, &Charges::new()) {
             let (name, limit, wanted) = self.ledger.describe(account, &total);
             let place = place_of(now);

@@ -79,7 +79,7 @@ impl<'a> Planner<'a> {
         let decl = match decl.filter(|_| wished) {
             Some(decl) => decl,
             None if world.gone() => return Ok(HostState::new(Fate::Forget(Reason::Vanished))),
-            None => return Ok(HostState { fate: Fate::Remove(self.leaving()), ..self.untouched(row) }),
+            None => return Ok(HostState { fate: Fate::Remove(self.going(&address)), ..self.untouched(row) }),
         };
         if world.unfinished() {
             return Ok(HostState::new(Fate::Make(Reason::Unfinished)));

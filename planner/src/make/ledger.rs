@@ -30,6 +30,8 @@ struct Account {
     limit: u64,
     /// The limit less what others use.
     ours: u64,
+    /// What we use before the plan beyond what we may, as when a limit was lowered; what is given back goes here first.
+    excess: u64,
     /// What was left before the plan and is not taken yet.
     room: u64,
     /// Taken from `room`. What is taken from `freed` is given back before, so this is the peak.
@@ -80,7 +82,7 @@ impl Ledger {
         }
         let id = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
         self.ids.insert(name.clone(), id);
-        self.accounts.push(Account { name, limit, ours: 0, room: 0, taken: 0, freed: VecDeque::new() });
+        self.accounts.push(Account { name, limit, ours: 0, excess: 0, room: 0, taken: 0, freed: VecDeque::new() });
         reported.push(used);
     }
 
@@ -95,6 +97,7 @@ impl Ledger {
         for ((account, own), reported) in self.accounts.iter_mut().zip(own).zip(reported) {
             let others = reported.map_or(0, |used| used.saturating_sub(own));
             account.ours = account.limit.saturating_sub(others);
+            account.excess = own.saturating_sub(account.ours);
             account.room = account.ours.saturating_sub(own);
         }
     }
@@ -128,6 +131,26 @@ impl Ledger {
         Ok(())
     }
 
+    /// What is missing so that `want` fits, given that `own` is given back just before.
+    pub(crate) fn shortage(&self, want: &Charges, own: &Charges) -> Charges {
+        let missing = |&(id, amount): &(AccountId, u64)| {
+            let account = &self.accounts[id.0 as usize];
+            let freed = account.freed.iter().fold(0u64, |sum, (_, freed)| sum.saturating_add(*freed));
+            let there = account.room.saturating_add(freed);
+            let missing = amount.saturating_sub(amount_in(own, id)).saturating_sub(there);
+            (missing > 0).then(|| (id, missing.saturating_add(account.excess)))
+        };
+        want.iter().filter_map(missing).collect()
+    }
+
+    /// Accounts that hold more of ours than they may, and how much more.
+    pub(crate) fn over(&self, which: impl Fn(&str) -> bool) -> Charges {
+        let over = |(id, account): (u32, &Account)| {
+            (account.excess > 0 && which(&account.name)).then_some((AccountId(id), account.excess))
+        };
+        (0..).zip(&self.accounts).filter_map(over).collect()
+    }
+
     /// Takes what [`Ledger::fits`] found to fit; the answer is the steps that must have given room before.
     pub(crate) fn take(&mut self, want: &Charges, own: &Charges) -> Vec<DraftId> {
         let mut needs = Vec::new();
@@ -158,8 +181,11 @@ impl Ledger {
     pub(crate) fn free(&mut self, by: DraftId, amounts: &Charges, successor: &Charges) {
         for &(id, amount) in amounts {
             let rest = amount.saturating_sub(amount_in(successor, id));
-            if rest > 0 {
-                self.accounts[id.0 as usize].freed.push_back((by, rest));
+            let account = &mut self.accounts[id.0 as usize];
+            let covered = rest.min(account.excess);
+            account.excess -= covered;
+            if rest > covered {
+                account.freed.push_back((by, rest - covered));
             }
         }
     }
@@ -195,7 +221,8 @@ impl Ledger {
     /// Name, limit, and what would be used if `want` were granted.
     pub(crate) fn describe(&self, id: AccountId, want: &Charges) -> (Text, u64, u64) {
         let account = &self.accounts[id.0 as usize];
-        let used = account.limit.saturating_sub(account.room);
+        // A quota that was lowered may be exceeded.
+        let used = account.limit.saturating_sub(account.room).saturating_add(account.excess);
         (account.name.clone(), account.limit, used.saturating_add(amount_in(want, id)))
     }
 
@@ -265,6 +292,7 @@ mod tests {
             name: "a".into(),
             limit: room,
             ours: room,
+            excess: 0,
             room,
             taken: 0,
             freed: VecDeque::new(),

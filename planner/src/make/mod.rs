@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `moves`, `world` | rename, join records with what was seen |
 //! | `roster` | which hosts each pool shall have |
+//! | `classes`, `relief` | whose turn it is first; who gives way to whom, found out in one attempt and done in the next |
 //! | `networks`, `judge` | what is to be done about each network and host |
 //! | `guard`, `scope` | what of it is out of scope, protected, or beyond a brake |
 //! | `copies` | snapshots and backups: kept, forgotten, or destroyed with everything |
@@ -34,6 +35,7 @@ use pool_inventory::{
 mod adopt;
 pub(crate) mod asks;
 mod boot;
+mod classes;
 mod copies;
 pub(crate) mod draft;
 mod errands;
@@ -54,6 +56,7 @@ mod order;
 mod puzzle;
 mod record;
 mod rehearse;
+mod relief;
 mod removal;
 mod retype;
 pub(crate) mod roster;
@@ -72,6 +75,7 @@ use self::{
     groups::{GroupDraft, Places},
     ledger::Ledger,
     networks::NetworkState,
+    relief::{Found, Victims, Yields},
     roster::Pool,
     scope::Reach,
     seats::{Space, Stock},
@@ -196,6 +200,17 @@ pub(crate) struct Planner<'a> {
     pub snapshots: BTreeMap<Address, Vec<Address>>,
     /// Networks that cannot be replaced because one of their hosts cannot, and why that one cannot.
     pub pinned: &'a BTreeMap<Name, Why>,
+    /// Whether classes or ranges of hosts decide anything.
+    pub ranked: bool,
+    /// Who gives way, as earlier attempts found out; and what this one found.
+    pub yields: &'a Yields,
+    pub found: Found,
+    /// Who may give way, once it is looked for.
+    pub victims: Option<Victims>,
+    /// Pools whose hosts nobody can make way for.
+    pub hopeless: BTreeSet<usize>,
+    /// Pools that get less than they want, and why.
+    pub shorts: BTreeMap<usize, classes::Short>,
 }
 
 /// What one attempt at a plan came to.
@@ -203,6 +218,8 @@ enum Attempt {
     Done(Box<Plan>),
     /// This network cannot be replaced; try again without.
     Pin(Name, Why),
+    /// These hosts give way, or need not; try again so.
+    Yield(Found),
 }
 
 /// Makes a plan: what must be done so that what there is becomes what is declared, in which order, and why.
@@ -215,17 +232,19 @@ enum Attempt {
 /// host for which there is no place, is in [`Plan::declined`], and the rest is planned.
 pub fn plan(input: &PlanInput) -> Result<Plan, PlanError> {
     let mut pinned = BTreeMap::new();
+    let mut yields = Yields::default();
     loop {
-        // Each turn pins one network more, so there are at most as many turns as networks.
-        match attempt(input, &pinned)? {
+        // Each turn pins one network more, or is one of a few about giving way.
+        match attempt(input, &pinned, &yields)? {
             Attempt::Done(plan) => return Ok(*plan),
-            Attempt::Pin(network, why) => pinned.insert(network, why),
-        };
+            Attempt::Pin(network, why) => drop(pinned.insert(network, why)),
+            Attempt::Yield(found) => yields.learn(found),
+        }
     }
 }
 
-fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, PlanError> {
-    let mut planner = Planner::new(input, pinned)?;
+fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> Result<Attempt, PlanError> {
+    let mut planner = Planner::new(input, pinned, yields)?;
     if input.scope.refresh_only {
         planner.refresh();
         return planner.finish().map(|plan| Attempt::Done(Box::new(plan)));
@@ -237,10 +256,19 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, P
     planner.judge_networks()?;
     planner.judge_hosts()?;
     planner.guard();
+    planner.over_quota();
+    if !planner.found.is_empty() {
+        return Ok(Attempt::Yield(planner.found));
+    }
     planner.make_networks();
     planner.copies();
     planner.remove();
     planner.emit_hosts()?;
+    planner.spare();
+    if !planner.found.is_empty() {
+        return Ok(Attempt::Yield(planner.found));
+    }
+    planner.tell_short();
     planner.copied_volumes();
     if let Some((network, why)) = planner.stuck_network() {
         return Ok(Attempt::Pin(network, why));
@@ -252,9 +280,12 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>) -> Result<Attempt, P
 }
 
 impl<'a> Planner<'a> {
-    fn new(input: &'a PlanInput, pinned: &'a BTreeMap<Name, Why>) -> Result<Self, PlanError> {
+    fn new(input: &'a PlanInput, pinned: &'a BTreeMap<Name, Why>, yields: &'a Yields) -> Result<Self, PlanError> {
         let (world, declined) = World::new(input)?;
-        let pools = roster::roster(input, &world);
+        let mut pools = roster::roster(input, &world);
+        for host in pools.iter_mut().flat_map(|pool| &mut pool.hosts) {
+            host.wished &= !yields.giving.contains_key(&host.address);
+        }
         let reach = Reach::new(input, &world, &pools);
         // What the state lost and this plan may not find again is of others, as far as accounts go.
         let counts = |row: &&world::Row<'_>| row.was.is_some() || reach.covers(&row.now.address);
@@ -293,6 +324,12 @@ impl<'a> Planner<'a> {
             copied: Vec::new(),
             snapshots: BTreeMap::new(),
             pinned,
+            ranked: classes::ranked(input),
+            yields,
+            found: Found::default(),
+            victims: None,
+            hopeless: BTreeSet::new(),
+            shorts: BTreeMap::new(),
         })
     }
 

@@ -31,9 +31,11 @@ struct Seats {
 }
 
 impl<'a> Planner<'a> {
-    /// Looks at all new hosts together, and sets targets where that does better than one after the other.
-    pub(crate) fn rehearse(&mut self) -> Result<(), PlanError> {
-        let new: Vec<(usize, u32)> = (0..self.pools.len()).map(|pool| (pool, self.newcomers(pool))).collect();
+    /// Looks at all new hosts together that are placed in one turn, and sets targets where that does better than one
+    /// after the other. `extra`: whether they are beyond what their pools must have; `priority`: of their pools.
+    pub(crate) fn rehearse(&mut self, (extra, priority): (bool, u32)) -> Result<(), PlanError> {
+        let turn = (0..self.pools.len()).filter(|pool| self.priority(*pool) == priority);
+        let new: Vec<(usize, u32)> = turn.map(|pool| (pool, self.newcomers(pool, extra))).collect();
         let new: Vec<(usize, u32)> = new.into_iter().filter(|(_, hosts)| *hosts > 0).collect();
         if new.is_empty() || !self.ledger.has_limits() && !self.stock.is_told() {
             return Ok(());
@@ -58,10 +60,14 @@ impl<'a> Planner<'a> {
     }
 
     /// New hosts of a numbered pool that may go anywhere.
-    fn newcomers(&self, pool: usize) -> u32 {
+    fn newcomers(&self, pool: usize, extra: bool) -> u32 {
         let of = &self.pools[pool];
         let new = of.hosts.iter().zip(&self.states[pool]).filter(|(host, state)| {
-            host.wished && host.named.is_none() && host.rows.is_empty() && matches!(state.fate, Fate::Make(_))
+            host.wished
+                && host.extra == extra
+                && host.named.is_none()
+                && host.rows.is_empty()
+                && matches!(state.fate, Fate::Make(_))
         });
         u32::try_from(new.count()).unwrap_or(u32::MAX)
     }

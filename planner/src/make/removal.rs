@@ -37,7 +37,11 @@ impl Planner<'_> {
         for volume in self.volumes.get(&address.name).cloned().unwrap_or_default() {
             needs.extend(self.remove_volume(&volume, true));
         }
+        let gives_way = matches!(reason, Reason::GivesWay { .. });
         let step = if going { self.delete(row, reason) } else { self.forget(row, reason) };
+        if let (true, Some(stock)) = (gives_way, self.stock_of(row)) {
+            self.stock.free(stock, step);
+        }
         self.drafts.needs(step, needs);
         let state = &mut self.states[pool][host];
         state.present = false;
@@ -118,12 +122,22 @@ impl Planner<'_> {
         match staying {
             Some(why) => self.decline(&address, why),
             None => {
-                let reason = self.leaving();
+                let host = address.host_of_volume();
+                let reason = match host.filter(|host| with_host && self.yields.giving.contains_key(host)) {
+                    Some(address) => Reason::FollowsFrom { address },
+                    None => self.leaving(),
+                };
                 let delete = self.delete(row, reason);
                 self.drafts.needs(delete, leftovers.into_iter().chain(last));
             }
         }
         if attached { last } else { None }
+    }
+
+    /// Whether a volume is deleted when its host goes.
+    pub(crate) fn goes_with_host(&self, row: usize) -> bool {
+        let world = &self.world.rows[row];
+        !world.unseen() && !world.gone() && !world.now.adopted && self.stays(row).is_none()
     }
 
     pub(crate) fn follows_host(&self, volume: &Address) -> Reason {

@@ -32,6 +32,8 @@ pub(crate) struct Member<'a> {
     pub rows: Range<usize>,
     /// Whether it shall be.
     pub wished: bool,
+    /// Whether it is beyond what its pool must have, so that it may give way.
+    pub extra: bool,
     /// Its declaration, for hosts that exist.
     pub named: Option<&'a NamedHost>,
 }
@@ -67,7 +69,8 @@ pub(crate) fn roster<'a>(input: &'a PlanInput, world: &World<'a>) -> Vec<Pool<'a
     for (name, decl) in &input.desired.pools {
         let there = rows.remove(&Some(name.clone())).unwrap_or_default();
         let hosts = match &decl.hosts {
-            Hosts::Count(count) | Hosts::Range { max: count, .. } => numbered(input, world, name, *count, there),
+            Hosts::Count(count) => numbered(input, world, name, (*count, *count), there),
+            Hosts::Range { min, max } => numbered(input, world, name, (*min, *max), there),
             Hosts::Named(hosts) => named(hosts, there),
         };
         pools.push(Pool { name: Some(name.clone()), decl: Some(decl), hosts });
@@ -120,7 +123,7 @@ fn claimed_by(desired: &Desired, row: &Row<'_>) -> Option<Name> {
 }
 
 fn leaving<'a>((address, rows): (Address, Range<usize>)) -> Member<'a> {
-    Member { address, rows, wished: false, named: None }
+    Member { address, rows, wished: false, extra: false, named: None }
 }
 
 fn named<'a>(declared: &'a BTreeMap<Name, NamedHost>, there: There) -> Vec<Member<'a>> {
@@ -132,31 +135,42 @@ fn named<'a>(declared: &'a BTreeMap<Name, NamedHost>, there: There) -> Vec<Membe
         member.wished = member.named.is_some();
     }
     for (name, host) in missing {
-        hosts.push(Member { address: Address::host(name), rows: 0..0, wished: true, named: Some(host) });
+        hosts.push(Member { address: Address::host(name), rows: 0..0, wished: true, extra: false, named: Some(host) });
     }
     hosts.sort_by(|a, b| a.address.cmp(&b.address));
     hosts
 }
 
-/// Hosts keep their numbers; new ones take the lowest free numbers; which ones go is decided by [`worst_first`].
-fn numbered<'a>(input: &PlanInput, world: &World<'_>, pool: &Name, count: u32, there: There) -> Vec<Member<'a>> {
+/// Hosts keep their numbers; new ones take the lowest free numbers; which ones go is decided by [`worst_first`], and so
+/// is which ones are beyond the least that the pool must have.
+fn numbered<'a>(
+    input: &PlanInput,
+    world: &World<'_>,
+    pool: &Name,
+    (least, count): (u32, u32),
+    there: There,
+) -> Vec<Member<'a>> {
     let mut hosts: Vec<Member<'a>> = there.into_iter().map(leaving).collect();
     let mut staying: Vec<(u32, usize)> = Vec::with_capacity(hosts.len());
     staying.extend(hosts.iter().enumerate().filter_map(|(at, host)| Some((ordinal(pool, &host.address.name)?, at))));
     let surplus = staying.len().saturating_sub(count as usize);
-    if surplus > 0 {
+    if surplus > 0 || least < count {
         let leave = |at: usize| &world.rows[hosts[at].rows.end - 1];
         staying.sort_by_key(|&(number, at)| std::cmp::Reverse(worst_first(input, leave(at), number)));
         staying.drain(..surplus);
     }
-    for &(_, at) in &staying {
+    // Worst first, so those that may give way come first, and new ones give way before all that stand.
+    let needed = (least as usize).min(staying.len());
+    for (place, &(_, at)) in staying.iter().enumerate() {
         hosts[at].wished = true;
+        hosts[at].extra = least < count && place < staying.len() - needed;
     }
     let taken: BTreeSet<u32> = hosts.iter().filter_map(|host| ordinal(pool, &host.address.name)).collect();
     let missing = (count as usize).saturating_sub(staying.len());
-    for number in (0..).filter(|number| !taken.contains(number)).take(missing) {
+    let needed = (least as usize).saturating_sub(staying.len());
+    for (place, number) in (0..).filter(|number| !taken.contains(number)).take(missing).enumerate() {
         let address = Address::host(&format!("{pool}-{number}"));
-        hosts.push(Member { address, rows: 0..0, wished: true, named: None });
+        hosts.push(Member { address, rows: 0..0, wished: true, extra: place >= needed, named: None });
     }
     hosts.sort_by(|a, b| a.address.cmp(&b.address));
     hosts

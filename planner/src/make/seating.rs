@@ -14,7 +14,8 @@ use super::{
     family::{allows_provider, rank},
     groups::Pin,
     ledger::{Charges, merge},
-    seats::{Ask, Fresh, Full, Room, Seat, Space},
+    relief::{MAX_SPOTS, Want},
+    seats::{Ask, Fresh, Full, Room, Seat, Space, sized},
     standing::named_spec,
     words,
 };
@@ -51,21 +52,59 @@ impl<'a> Planner<'a> {
         let (fresh, pin) = self.wanted_space(id, decl);
         let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
         let ask = Ask { tenant: &decl.tenant, fresh, pin, own };
-        let Some(mut places) = self.places.remove(&id.0) else { return Ok(None) };
+        if let Some(seat) = self.try_seat(id, &ask) {
+            return Ok(Some(self.seated(id, decl, seat)));
+        }
+        if self.may_relieve(id.0) {
+            let wants = self.wants(id, &ask);
+            if self.relieve(id, &wants) {
+                self.places.entry(id.0).and_modify(|places| places.session.reopen());
+                match self.try_seat(id, &ask) {
+                    Some(seat) => return Ok(Some(self.seated(id, decl, seat))),
+                    None => self.relieved_in_vain(id),
+                }
+            }
+        }
+        let Some(places) = self.places.get(&id.0) else { return Ok(None) };
+        let member = &self.pools[id.0].hosts[id.1];
+        if member.extra && member.rows.is_empty() {
+            if !self.shorts.contains_key(&id.0) {
+                let full = places.session.full(&places.family, ask.pin.as_ref());
+                self.short(id, ask.pin, full);
+            }
+            return Ok(None);
+        }
+        let full = places.session.full(&places.family, ask.pin.as_ref());
+        let why = self.full(id, ask.pin, full);
+        let address = self.pools[id.0].hosts[id.1].address.clone();
+        self.decline(&address, why);
+        Ok(None)
+    }
+
+    fn try_seat(&mut self, id: HostId, ask: &Ask<'_, 'a>) -> Option<Seat> {
+        let mut places = self.places.remove(&id.0)?;
         let family = std::rc::Rc::clone(&places.family);
         let mut room =
             Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
-        let found = places.session.seat(&family, &ask, &mut room);
+        let found = places.session.seat(&family, ask, &mut room);
         self.places.insert(id.0, places);
-        match found {
-            Ok(seat) => Ok(Some(self.seated(id, decl, seat))),
-            Err(full) => {
-                let why = self.full(id, ask.pin, full);
-                let address = self.pools[id.0].hosts[id.1].address.clone();
-                self.decline(&address, why);
-                Ok(None)
-            }
-        }
+        found
+    }
+
+    /// What each place would take that the host may have, best first.
+    fn wants(&mut self, id: HostId, ask: &Ask<'_, 'a>) -> Vec<Want> {
+        let Some(places) = self.places.get(&id.0) else { return Vec::new() };
+        let family = std::rc::Rc::clone(&places.family);
+        let mut room =
+            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
+        let open = |at: &usize| ask.open(&family.spots[*at]) && !places.session.barred(*at);
+        let open: Vec<usize> = (0..family.spots.len()).filter(open).take(MAX_SPOTS).collect();
+        let want = |at: usize| {
+            let spot = &family.spots[at];
+            let charges = sized(spot, ask, &mut room)?;
+            Some(Want { charges, own: ask.own.clone(), stock: Some(spot.stock) })
+        };
+        open.into_iter().filter_map(want).collect()
     }
 
     fn seated(&mut self, id: HostId, decl: &'a PoolSpec, seat: Seat) -> Made {

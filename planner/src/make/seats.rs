@@ -10,45 +10,63 @@ use pool_inventory::{
 
 use super::{
     draft::DraftId,
-    family::Family,
+    family::{Family, Spot},
     ledger::{AccountId, Charges, Ledger, merge},
     tiers::{Tiers, volume_price},
 };
 use crate::{input::PlanInput, plan::Refusal};
 
 /// Machines left per provider and offering; none: not told.
-pub(crate) struct Stock(Vec<Vec<Option<u32>>>);
+pub(crate) struct Stock {
+    left: Vec<Vec<Option<u32>>>,
+    /// Deletions that give a machine back where none is left, oldest first.
+    freed: BTreeMap<(u32, u32), VecDeque<DraftId>>,
+}
 
 impl Stock {
     pub(crate) fn new(input: &PlanInput) -> Self {
         let of = |provider: &Name| {
             input.markets.get(provider).map_or_else(Vec::new, |m| m.offerings.iter().map(|o| o.stock).collect())
         };
-        Self(input.desired.providers.keys().map(of).collect())
+        Self { left: input.desired.providers.keys().map(of).collect(), freed: BTreeMap::new() }
     }
 
     fn slot(&mut self, (provider, offering): (u32, u32)) -> &mut Option<u32> {
-        &mut self.0[provider as usize][offering as usize]
+        &mut self.left[provider as usize][offering as usize]
     }
 
-    pub(crate) fn left(&self, (provider, offering): (u32, u32)) -> bool {
-        self.0[provider as usize][offering as usize] != Some(0)
+    pub(crate) fn left(&self, key: (u32, u32)) -> bool {
+        let there = self.left[key.0 as usize][key.1 as usize] != Some(0);
+        there || self.freed.get(&key).is_some_and(|freed| !freed.is_empty())
     }
 
     /// Whether any stock is told.
     pub(crate) fn is_told(&self) -> bool {
-        self.0.iter().flatten().any(Option::is_some)
+        self.left.iter().flatten().any(Option::is_some)
     }
 
     /// Machines that are left, where that is told.
-    pub(crate) fn told(&self, (provider, offering): (u32, u32)) -> Option<u32> {
-        self.0[provider as usize][offering as usize]
+    pub(crate) fn told(&self, key: (u32, u32)) -> Option<u32> {
+        let freed = self.freed.get(&key).map_or(0, VecDeque::len);
+        let left = self.left[key.0 as usize][key.1 as usize]?;
+        Some(left.saturating_add(u32::try_from(freed).unwrap_or(u32::MAX)))
     }
 
-    pub(crate) fn take(&mut self, key: (u32, u32)) {
-        if let Some(left) = self.slot(key) {
-            *left = left.saturating_sub(1);
+    /// Takes a machine; the answer is the step that must have given it back before.
+    pub(crate) fn take(&mut self, key: (u32, u32)) -> Option<DraftId> {
+        match self.slot(key) {
+            Some(0) => self.freed.get_mut(&key)?.pop_front(),
+            Some(left) => {
+                *left -= 1;
+                None
+            }
+            None => None,
         }
+    }
+
+    /// Notes that `by` gives a machine back.
+    pub(crate) fn free(&mut self, key: (u32, u32), by: DraftId) {
+        self.freed.entry(key).or_default().push_back(by);
     }
 }
 
@@ -94,6 +112,13 @@ pub(crate) struct Ask<'p, 'a> {
     pub pin: Option<(Name, Text)>,
     /// What its predecessor gives back just before.
     pub own: Charges,
+}
+
+impl Ask<'_, '_> {
+    /// Whether it may be there, as far as its volumes go.
+    pub(crate) fn open(&self, spot: &Spot<'_>) -> bool {
+        self.pin.as_ref().is_none_or(|(provider, zone)| spot.provider == provider && spot.offering.zone == *zone)
+    }
 }
 
 /// The hosts of one pool, counted per domain, and how far its list of places is used up.
@@ -188,6 +213,20 @@ impl Session {
         session
     }
 
+    /// Looks at all places anew: some that had no room have some again.
+    pub(crate) fn reopen(&mut self) {
+        (0..self.domains.len()).for_each(|domain| self.dequeue(domain));
+        self.heads.fill(0);
+        (0..self.domains.len()).for_each(|domain| self.enqueue(domain));
+        self.refused.clear();
+        self.short.clear();
+    }
+
+    /// Whether hosts of other pools close a place.
+    pub(crate) fn barred(&self, at: usize) -> bool {
+        self.bars.get(at).is_some_and(Option::is_some)
+    }
+
     fn key(&self, domain: usize) -> Option<(u32, u32, u32)> {
         let head = *self.domains[domain].get(self.heads[domain])?;
         let count = if self.rules.even { self.counts[domain] } else { 0 };
@@ -205,17 +244,12 @@ impl Session {
     }
 
     /// Finds a place, takes it, and says what must be done before it is free.
-    pub(crate) fn seat<'a>(
-        &mut self,
-        family: &Family<'a>,
-        ask: &Ask<'_, 'a>,
-        room: &mut Room<'_, 'a>,
-    ) -> Result<Seat, Full> {
+    pub(crate) fn seat<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Seat> {
         if ask.pin.is_some() || !ask.own.is_empty() {
             return self.seat_one(family, ask, room);
         }
         if let Some(seat) = self.seat_as_aimed(family, ask, room) {
-            return Ok(seat);
+            return Some(seat);
         }
         if by_use(self.rules.optimize) {
             return self.seat_by_use(family, ask, room);
@@ -229,11 +263,11 @@ impl Session {
                 false => self.heads[domain] += 1,
             }
             self.enqueue(domain);
-            if let Some(seat) = tried {
-                return Ok(seat);
+            if tried.is_some() {
+                return tried;
             }
         }
-        Err(self.full(family))
+        None
     }
 
     /// Hosts per domain.
@@ -302,12 +336,7 @@ impl Session {
     }
 
     /// Where the emptiest place, or the fullest, comes first.
-    fn seat_by_use<'a>(
-        &mut self,
-        family: &Family<'a>,
-        ask: &Ask<'_, 'a>,
-        room: &mut Room<'_, 'a>,
-    ) -> Result<Seat, Full> {
+    fn seat_by_use<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Seat> {
         let mut order: Vec<((u32, u64, u64), usize)> = Vec::with_capacity(family.spots.len());
         for (at, spot) in family.spots.iter().enumerate() {
             let domain = spot.domain as usize;
@@ -340,7 +369,7 @@ impl Session {
                 for (crowd, spot) in self.crowd.iter_mut().zip(&family.spots) {
                     *crowd += u32::from(place(spot) == here);
                 }
-                return Ok(seat);
+                return Some(seat);
             }
             if self.domains[domain].get(self.heads[domain]) == u32::try_from(at).ok().as_ref() {
                 self.dequeue(domain);
@@ -349,7 +378,7 @@ impl Session {
             }
         }
         self.uneven();
-        Err(self.full(family))
+        None
     }
 
     /// Sets what hosts of other pools mean for each place, and looks at all places anew.
@@ -361,13 +390,10 @@ impl Session {
     }
 
     /// For hosts that not every place is open to: looks at the places in the order that spreading asks for.
-    fn seat_one<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Result<Seat, Full> {
+    fn seat_one<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Seat> {
         let pinned = ask.pin.is_some();
-        let open = |spot: &super::family::Spot<'_>| {
-            ask.pin.as_ref().is_none_or(|(provider, zone)| spot.provider == provider && spot.offering.zone == *zone)
-        };
         let mut order: Vec<(u32, usize)> = Vec::new();
-        for (at, spot) in family.spots.iter().enumerate().filter(|(_, spot)| open(spot)) {
+        for (at, spot) in family.spots.iter().enumerate().filter(|(_, spot)| ask.open(spot)) {
             let count = if self.rules.even { self.counts[spot.domain as usize] } else { 0 };
             order.push((count, at));
         }
@@ -382,22 +408,21 @@ impl Session {
                 self.dequeue(domain);
                 self.counts[domain] += 1;
                 self.enqueue(domain);
-                return Ok(seat);
+                return Some(seat);
             }
         }
-        Err(match &ask.pin {
-            Some((provider, zone)) => {
-                let mut refusals = self.refusals();
-                let why = format!("its volumes are in {provider}/{zone}, and no other place will do").into();
-                refusals.push(Refusal { candidate: "*".into(), why });
-                Full::Places(refusals)
-            }
-            None => self.full(family),
-        })
+        None
     }
 
-    /// The tenant's account that stands against every place, or the reason of each place.
-    fn full(&self, family: &Family<'_>) -> Full {
+    /// Why the last host got no place: the tenant's account that stands against every place, or the reason of each
+    /// place. `pin`: where its volumes are.
+    pub(crate) fn full(&self, family: &Family<'_>, pin: Option<&(Name, Text)>) -> Full {
+        if let Some((provider, zone)) = pin {
+            let mut refusals = self.refusals();
+            let why = format!("its volumes are in {provider}/{zone}, and no other place will do").into();
+            refusals.push(Refusal { candidate: "*".into(), why });
+            return Full::Places(refusals);
+        }
         match self.short.first_key_value() {
             Some((account, (want, _))) if self.refused.is_empty() && !family.spots.is_empty() => {
                 Full::Tenant { account: *account, want: want.clone() }
@@ -447,8 +472,8 @@ impl Session {
             }
             return None;
         }
-        room.stock.take(spot.stock);
-        let needs = room.ledger.take(&charges, &ask.own);
+        let mut needs = room.ledger.take(&charges, &ask.own);
+        needs.extend(room.stock.take(spot.stock));
         Some(Seat { spot: at, space, needs, charges })
     }
 
@@ -486,6 +511,23 @@ fn space<'a>(
         spaces.push(space);
     }
     Ok((spaces, all))
+}
+
+/// What host and volumes take together at a place, whether there is room for it or not.
+pub(crate) fn sized<'a>(spot: &Spot<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Charges> {
+    let zone = &spot.offering.zone;
+    if let Ok((_, charges)) = space((spot.provider, zone), (&spot.charges, &[]), ask, room) {
+        return Some(charges);
+    }
+    let mut all = spot.charges.clone();
+    for fresh in &ask.fresh {
+        let (tier, volume) = (&fresh.volume.tier, fresh.volume);
+        let serving = room.tiers.serving(room.input, spot.provider, zone, tier, room.input.desired.tiers.get(tier)?);
+        let offer = serving.offers.first()?;
+        let price = volume_price(offer, volume.size);
+        all.extend(room.ledger.price_of(&sizing(volume, &offer.name), ask.tenant, spot.provider, price, false));
+    }
+    Some(merge(all.into_iter()))
 }
 
 /// The first backend of a tier with room beside what is taken already (`before`), given what is given back (`own`).

@@ -64,10 +64,10 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let Some(row) = self.world.of(&wish.address).next_back() else {
-            if !present {
-                self.decline(&wish.address, Why::NeedsDeclined { address: host });
-            } else {
+            if present {
                 self.make_volume(&wish, None, Reason::NotPresent);
+            } else if !self.told_by_pool(wish.id) {
+                self.decline(&wish.address, Why::NeedsDeclined { address: host });
             }
             return Ok(());
         };

@@ -26,6 +26,18 @@ pub(crate) fn over(account: &str, limit: u64, wanted: u64) -> Text {
     }
 }
 
+/// What there is not enough of, with whose it is: `quota hosts of tenant default: 7 of 6`, `d/disk is full: …`.
+pub(crate) fn limit(account: &str, limit: u64, wanted: u64) -> Text {
+    let (wanted, limit) = (amount(account, wanted), amount(account, limit));
+    let parts: Vec<&str> = account.splitn(3, '/').collect();
+    match parts.as_slice() {
+        ["tenant", tenant, what] => format!("quota {what} of tenant {tenant}: {wanted} of {limit}").into(),
+        ["provider", provider, what] => format!("quota {what} of {provider}: {wanted} of {limit}").into(),
+        ["backend", ..] => format!("{} is full: {wanted} of {limit}", &account["backend/".len()..]).into(),
+        _ => format!("{account}: {wanted} of {limit}").into(),
+    }
+}
+
 /// The refusal of a tenant's account, `tenant/NAME/LIMIT`.
 pub(crate) fn quota(account: &str, limit: u64, wanted: u64) -> Option<Why> {
     let (tenant, what) = account.strip_prefix("tenant/")?.split_once('/')?;

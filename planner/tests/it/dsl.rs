@@ -124,6 +124,10 @@ fn happen(world: &mut World, words: &[&str]) {
             }
             world.desired.tenants.insert(name(words[1]), TenantSpec { quota, isolation });
         }
+        "class" => {
+            let class = ClassSpec { priority: words[2].parse().unwrap(), ..ClassSpec::default() };
+            world.desired.classes.insert(name(words[1]), class);
+        }
         "pool" => pool(world, words[1], &options),
         "drop" => drop_declared(world, words[1]),
         "policy" => policy(world, &words[1..]),
@@ -140,6 +144,10 @@ fn happen(world: &mut World, words: &[&str]) {
             });
         }
         "stock" => stock(world, words[1], words[2].parse().unwrap()),
+        "total" => {
+            let parts: Vec<&str> = words[1].split('/').collect();
+            world.totals.insert((name(parts[0]), parts[1].into(), parts[2].into()), words[2].parse().unwrap());
+        }
         "stock-out" => drop(world.stock_outs.insert(words[1].into(), 1_000_000 - words[2].parse::<i64>().unwrap())),
         "quota" => {
             let market = world.markets.get_mut(words[1]).unwrap();
@@ -364,10 +372,14 @@ fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
     let spec = world.pool(pool, 1);
     for (key, value) in options {
         match *key {
-            "hosts" => match value.parse() {
-                Ok(count) => spec.hosts = Hosts::Count(count),
-                Err(_) => spec.hosts = named(value),
-            },
+            "hosts" => {
+                spec.hosts = match (value.parse(), value.split_once("..")) {
+                    (Ok(count), _) => Hosts::Count(count),
+                    (_, Some((min, max))) => Hosts::Range { min: min.parse().unwrap(), max: max.parse().unwrap() },
+                    _ => named(value),
+                }
+            }
+            "class" => spec.class = Some(name(value)),
             "tenant" => spec.tenant = name(value),
             "size" => {
                 let (vcpus, memory) = value.split_once(':').unwrap();

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use pool_inventory::{
     Address, Bytes, Kind, Money, Percent,
     desired::{
-        Apart, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec, PoolVolume, Ports,
-        Protocol, QuotaSpec, Rule, Size, Spread,
+        Apart, ClassSpec, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec, PoolVolume,
+        Ports, Protocol, QuotaSpec, Rule, Size, Spread,
     },
     market::{Change, Drift, Feature, HostSeen},
     object::{Spec, Status},
 };
 use pool_planner::{
-    Plan, PlanError, Scope, check,
+    Plan, PlanError, Reason, Scope, check,
     input::{Brake, Errand, OnFailure},
     plan,
     plan::Why,
@@ -31,6 +31,9 @@ const POOLS: [&str; 4] = ["web", "db", "lb", "app"];
 #[derive(Debug, Clone)]
 enum Event {
     Scale(usize, u32),
+    Range(usize, u32, u32),
+    Class(usize, u8),
+    Stock(usize, u32),
     Drop(usize),
     Size(usize, u32),
     Volume(usize, Option<u64>, bool),
@@ -103,6 +106,8 @@ fn declared() -> impl Strategy<Value = Event> {
     let pool = 0..POOLS.len();
     prop_oneof![
         4 => (pool.clone(), 0..7u32).prop_map(|(p, n)| Event::Scale(p, n)),
+        3 => (pool.clone(), 0..4u32, 1..7u32).prop_map(|(p, min, more)| Event::Range(p, min, min + more)),
+        3 => (pool.clone(), 0..4u8).prop_map(|(p, class)| Event::Class(p, class)),
         1 => pool.clone().prop_map(Event::Drop),
         1 => (pool.clone(), 1..5u32).prop_map(|(p, n)| Event::Size(p, n)),
         3 => (pool.clone(), prop::option::of(1..30u64), any::<bool>()).prop_map(|(p, s, d)| Event::Volume(p, s, d)),
@@ -142,6 +147,7 @@ fn limits() -> impl Strategy<Value = Event> {
             .prop_map(|(h, v, s, c)| Event::Quota(h, v, s, c)),
         (some(0..12), 20..200u64).prop_map(|(h, b)| Event::Cloud(h, b)),
         (0..10_000u32, 0..10_000u32).prop_map(|(r, d)| Event::Brakes(r, d)),
+        (0..8usize, 0..9u32).prop_map(|(at, left)| Event::Stock(at, left)),
     ]
 }
 
@@ -195,6 +201,9 @@ fn start() -> World {
     world.desired.networks.insert(name("front"), front);
     world.desired.policy.max_destroyed = Percent(5_000);
     world.desired.policy.max_replaced = Percent(5_000);
+    for (class, priority) in [("spare", 10), ("silver", 50), ("gold", 100)] {
+        world.desired.classes.insert(name(class), ClassSpec { priority, ..ClassSpec::default() });
+    }
     world.pool("web", 3).place.spread = Some(Spread::Zone);
     world.pool("db", 2);
     world
@@ -203,7 +212,9 @@ fn start() -> World {
 fn happen(world: &mut World, event: &Event) {
     match event {
         Event::Run(asked, seed, cut) => run(world, asked, *seed, *cut),
-        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) => limit(world, event),
+        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) | Event::Stock(..) => {
+            limit(world, event)
+        }
         Event::Renumber(_) | Event::Rule(_) => network(world, event),
         Event::Vanish(_) | Event::Fail(_) | Event::Stop(_) | Event::Tag(_) | Event::Detach(_) => object(world, event),
         Event::Lose(at) | Event::CutOff(at) | Event::Probe(at, _) => state(world, event, *at),
@@ -216,6 +227,8 @@ fn happen(world: &mut World, event: &Event) {
 
 fn declare(world: &mut World, event: &Event) {
     let (Event::Scale(at, _)
+    | Event::Range(at, ..)
+    | Event::Class(at, _)
     | Event::Size(at, _)
     | Event::Volume(at, ..)
     | Event::Label(at, _)
@@ -245,6 +258,10 @@ fn declare(world: &mut World, event: &Event) {
     let spec = world.pool(POOLS[*at], 1);
     match event {
         Event::Scale(_, n) => spec.hosts = Hosts::Count(*n),
+        Event::Range(_, min, max) => spec.hosts = Hosts::Range { min: *min, max: *max },
+        Event::Class(_, n) => {
+            spec.class = [None, Some("spare"), Some("silver"), Some("gold")][usize::from(*n)].map(name)
+        }
         Event::Size(_, n) => spec.size = Some(Size { vcpus: *n, memory: Bytes::gib(1), disk: Bytes::gib(10) }),
         Event::Volume(_, None, _) => drop(spec.volumes.remove("data")),
         Event::Volume(_, Some(size), delete) => {
@@ -354,6 +371,12 @@ fn limit(world: &mut World, event: &Event) {
                 None => drop(market.limits.remove("hosts")),
             }
             market.backends[0].capacity = Bytes::gib(*capacity);
+        }
+        Event::Stock(at, machines) => {
+            let offerings = &world.markets["c"].offerings;
+            let offering = &offerings[at % offerings.len()];
+            let key = (name("c"), offering.zone.clone(), offering.name.clone());
+            world.totals.insert(key, *machines);
         }
         Event::Brakes(replaced, destroyed) => {
             world.desired.policy.max_replaced = Percent(*replaced);
@@ -514,6 +537,8 @@ fn settle(world: &mut World) {
     for round in 0..30 {
         let Some(plan) = sound(world, Scope::default()) else { return };
         let held = plan.declined.iter().any(|d| d.why.blocks() || matches!(d.why, Why::Brake { .. }));
+        // A smaller one may fit where a larger one went.
+        let held = held || plan.steps.iter().any(|step| matches!(step.reason, Reason::GivesWay { .. }));
         if plan.is_empty() {
             return;
         }

@@ -98,6 +98,8 @@ fn reason(reason: &Reason) -> String {
         Reason::Unhealthy { detail } => format!("unhealthy: {detail}"),
         Reason::Moved { from } => format!("moved from {from}"),
         Reason::FollowsFrom { address } => format!("follows {address}"),
+        Reason::GivesWay { to: Some(to), limit } => format!("gives way to {to}: {limit}"),
+        Reason::GivesWay { to: None, limit } => format!("gives way: {limit}"),
         other => format!("{other:?}"),
     }
 }
@@ -111,6 +113,11 @@ fn why(why: &Why) -> String {
             format!("no backend ({})", each.join("; "))
         }
         Why::Quota { tenant, limit, allowed, wanted } => format!("quota of {tenant}: {limit} {wanted} of {allowed}"),
+        Why::Fewer { wanted, gets, least, limit, to, group, .. } => {
+            let group = group.map(|group| format!(", group {}", group.0)).unwrap_or_default();
+            let to: Vec<&str> = to.iter().map(|to| to.as_str()).collect();
+            format!("{gets} of {wanted} hosts, at least {least}: {limit}{group}; after [{}]", to.join(", "))
+        }
         Why::Lacks { features, provider } => {
             let words: Vec<&str> = features.iter().map(|feature| feature.describe()).collect();
             format!("{provider} lacks {}", words.join(", "))

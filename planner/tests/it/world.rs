@@ -33,6 +33,8 @@ pub struct World {
     pub serial: u64,
     pub ids: u64,
     pub seed: u64,
+    /// Machines at a provider, zone and offering, those that are taken counted in.
+    pub totals: BTreeMap<(Name, Text, Text), u32>,
 }
 
 impl World {
@@ -66,6 +68,7 @@ impl World {
             serial: 0,
             ids: 0,
             seed: 1,
+            totals: BTreeMap::new(),
         }
     }
 
@@ -174,8 +177,17 @@ impl World {
         }
     }
 
-    /// What a cloud says is used, ours and others'.
+    /// What a cloud says is used, ours and others'. Of so many machines, a stock is what is left.
     fn count(&self, provider: &Name, market: &mut Market) {
+        for offering in market.offerings.iter_mut() {
+            let here = |host: &HostSpec| {
+                (&host.region, &host.zone, &host.offering) == (&offering.region, &offering.zone, &offering.name)
+            };
+            let key = (provider.clone(), offering.zone.clone(), offering.name.clone());
+            let Some(all) = self.totals.get(&key) else { continue };
+            let taken = self.clouds[provider].iter().filter(|o| o.spec.host().is_some_and(here)).count();
+            offering.stock = Some(all.saturating_sub(taken as u32));
+        }
         let (mut hosts, mut vcpus, mut memory) = (0, 0, 0);
         let (mut storage, mut volumes, mut addresses) = (0, 0, 0);
         for object in &self.clouds[provider] {

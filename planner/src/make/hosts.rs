@@ -35,6 +35,10 @@ impl<'a> Planner<'a> {
     }
 
     fn emit(&mut self, id: HostId) -> Result<(), PlanError> {
+        let member = &self.pools[id.0].hosts[id.1];
+        if matches!(self.states[id.0][id.1].fate, Fate::Replace(_)) && member.named.is_none() {
+            self.open_places(id.0)?; // while it is known that this one leaves the place where it is
+        }
         let fate = std::mem::replace(&mut self.states[id.0][id.1].fate, Fate::Keep);
         match fate {
             Fate::Keep => self.stay(id, None),

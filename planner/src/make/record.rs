@@ -98,7 +98,7 @@ impl Planner<'_> {
             (Some((to, _)), Some(reason)) | (Some((to, reason)), None) => (to, reason),
             (None, Some(reason)) => (Box::new(self.world.rows[row].now.clone().into_owned()), reason),
         };
-        let (more, _) = difference(&self.ledger.of(&self.world.rows[row].now), &self.ledger.of(&to));
+        let (more, less) = difference(&self.ledger.of(&self.world.rows[row].now), &self.ledger.of(&to));
         let needs = self.ledger.take(&more, &Charges::new());
         let draft = Draft {
             address: to.address.clone(),
@@ -108,7 +108,9 @@ impl Planner<'_> {
             reason,
             needs,
         };
-        Some(self.drafts.push(draft))
+        let id = self.drafts.push(draft);
+        self.ledger.free(id, &less, &Charges::new()); // another tenant's from now on, or cheaper
+        Some(id)
     }
 
     /// Renames and objects that the state lost are recorded, even where nothing else is done about them.

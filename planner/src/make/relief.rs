@@ -229,7 +229,8 @@ impl Planner<'_> {
             found.left.insert(pool, allowed);
             for host in extras {
                 let Some(row) = self.newest(pool, host) else { continue };
-                let stock = self.stock_of(row);
+                let there = !self.world.rows[row].gone() && !self.world.rows[row].unfinished();
+                let stock = self.stock_of(row).filter(|_| there);
                 let charges = self.given_back((pool, host), row);
                 found.all.push(Victim { id: (pool, host), priority: self.priority(pool), charges, stock });
             }
@@ -263,16 +264,20 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a host may give way: it stands, beyond what its pool must have, and nothing holds it.
+    /// Whether a host may give way: it is beyond what its pool must have, and nothing holds it.
     fn may_yield(&self, (pool, host): HostId) -> bool {
         let (member, state) = (&self.pools[pool].hosts[host], &self.states[pool][host]);
         let Some(decl) = self.pools[pool].decl.filter(|decl| !decl.protected) else { return false };
         let Some(row) = self.newest(pool, host) else { return false };
-        let stands = matches!(state.fate, Fate::Keep | Fate::Change { .. }) && state.present && !state.remade;
         let address = &member.address;
         let free = self.reach.covers(address) && self.reach.may_go(address) && !self.yields.spared.contains(address);
         let row = &self.world.rows[row];
-        let there = !row.unseen() && !row.gone() && !row.unfinished() && !row.now.adopted;
+        let stands = match state.fate {
+            Fate::Keep | Fate::Change { .. } | Fate::Replace(_) => state.present && !state.remade,
+            Fate::Make(_) => true, // what is left of it would be made again
+            _ => false,
+        };
+        let there = !row.unseen() && !row.now.adopted;
         member.extra && stands && free && there && decl.hosts.numbered().is_some()
     }
 

@@ -37,7 +37,7 @@ impl Planner<'_> {
         for volume in self.volumes.get(&address.name).cloned().unwrap_or_default() {
             needs.extend(self.remove_volume(&volume, true));
         }
-        let gives_way = matches!(reason, Reason::GivesWay { .. });
+        let gives_way = matches!(reason, Reason::GivesWay { .. }) && !self.world.rows[row].unfinished();
         let step = if going { self.delete(row, reason) } else { self.forget(row, reason) };
         if let (true, Some(stock)) = (gives_way, self.stock_of(row)) {
             self.stock.free(stock, step);

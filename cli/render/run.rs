@@ -465,14 +465,14 @@ mod tests {
 
     #[test]
     fn a_good_run_ends_in_one_line() {
-        let (tally, _) = tally(&events()[..8], false);
+        let (tally, _) = tally(&events()[..9], false);
         let summary = RunSummary { run: "8c1f".into(), succeeded: 1, millis: 4_400, ..RunSummary::default() };
         assert_snapshot!(end(&tally, &summary), @r"Done: 1 created, in 4.4 s.");
     }
 
     #[test]
     fn the_screen_shows_running_steps_with_their_age() {
-        let (tally, _) = tally(&events()[..7], false);
+        let (tally, _) = tally(&events()[..8], false);
         let now = Instant::now() + Duration::from_secs(75);
         let rows: Vec<String> = tally.running.values().map(|running| tally.running_line(running, now)).collect();
         let rows = anstream::adapter::strip_str(&rows.join("\n")).to_string();

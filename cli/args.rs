@@ -225,6 +225,9 @@ pub struct Plan {
     /// What a failed step will mean when this plan is applied; with `undo` the plan says what would be taken back
     #[arg(long, env = "POOL_ON_FAILURE", value_name = "WHAT")]
     pub on_failure: Option<OnFailure>,
+    /// Say of each pool why its hosts are not at this place as well; may be given several times
+    #[arg(long, env = "POOL_WHY_NOT", value_name = "PROVIDER[/ZONE]", value_delimiter = ',')]
+    pub why_not: Vec<String>,
     /// What to plan.
     #[command(flatten)]
     pub scope: ScopeFlags,
@@ -292,7 +295,7 @@ pub struct Show {
 /// `pool explain`
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
-    /// An address such as `host/web-3`
+    /// An address such as `host/web-3`, `volume/web-3.data` or `pool/web`
     #[arg(value_name = "ADDR")]
     pub address: Address,
     /// What to look at: providers and hosts, or providers alone

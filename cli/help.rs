@@ -44,6 +44,7 @@ Examples:
   pool plan -o tonight.plan                       to be applied from a file
   pool plan --target host/web-3 -v                one host, with all fields and file diffs
   pool plan --observe providers --detailed-exitcode
+  pool plan --why-not private/az2                 and why no more hosts are there
   pool plan --override max_destroyed --reason \"scale-in, ticket 1234\"";
 
 pub const APPLY: &str = "\
@@ -80,7 +81,8 @@ Examples:
 pub const EXPLAIN: &str = "\
 Examples:
   pool explain host/web-3      its place, the places that were refused, what a plan would do to it
-  pool explain volume/web-3.data";
+  pool explain volume/web-3.data
+  pool explain pool/web         once for all hosts that are alike";
 
 pub const STATE: &str = "\
 Examples:

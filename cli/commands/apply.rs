@@ -73,7 +73,7 @@ pub fn errands(
 
 async fn plan_and_apply(cx: &Context, env: &Environment, request: PlanRequest, how: &ApplyFlags) -> Outcome {
     let destroy = request.scope.destroy;
-    let saved = make(cx, env, request).await?;
+    let (saved, _) = make(cx, env, request).await?;
     plan_event(cx, &saved);
     let clock = Clock::system();
     let records = going(env, &saved).await?;

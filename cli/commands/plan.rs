@@ -13,7 +13,7 @@ use pool_engine::{
     ops::{self, Environment, Observe, PlanRequest, SavedPlan},
 };
 use pool_inventory::object::Recorded;
-use pool_planner::{Action, Scope, Step, input::OnFailure};
+use pool_planner::{self as planner, Action, PlanInput, Scope, Step, WhyNot, input::OnFailure};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -26,33 +26,65 @@ use crate::{
         plan::{View, footer, plan},
         run::settling,
         when::Clock,
+        whynot::why_not,
     },
 };
 
 /// Plans, shows, saves.
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
-    let (saved, records) = cx.with_environment(async |env: Environment| {
-        let saved = make(cx, &env, request(&args.scope, args.destroy, on_failure(args.on_failure))).await?;
+    let (saved, records, answers) = cx.with_environment(async |env: Environment| {
+        let request = request(&args.scope, args.destroy, on_failure(args.on_failure));
+        let (saved, input) = make(cx, &env, request).await?;
         let records = going(&env, &saved).await?;
-        Ok((saved, records))
+        let answers = args.why_not.iter().map(|place| Ok((place, answer(&input, &saved, place)?)));
+        let answers = answers.collect::<Result<Vec<_>, CliError>>()?;
+        Ok((saved, records, answers))
     })?;
     if let Some(path) = &args.out {
         write(path, &saved)?;
     }
     let code = exit_code(&saved, args.detailed_exitcode);
-    events(cx, &saved, code);
+    events(cx, &saved, &answers, code);
     let clock = Clock::system();
     cx.ui.data(&plan(&saved, &View { clock: &clock, verbose: cx.ui.verbose(), records: &records }));
+    for (place, pools) in &answers {
+        cx.ui.data(&why_not(place, pools, cx.ui.verbose()));
+    }
     if let Some(path) = &args.out {
         cx.ui.talk(&format!("Written to {}.\n", path.display()));
     }
-    cx.ui.data(&footer(&saved, &clock, |rest| cx.command(rest)));
+    let footer = footer(&saved, &clock, |rest| cx.command(rest));
+    if !answers.is_empty() && !footer.is_empty() {
+        cx.ui.data("\n");
+    }
+    cx.ui.data(&footer);
     Ok(code)
 }
 
+/// Why hosts are not at a place that the user names.
+fn answer(input: &PlanInput, saved: &SavedPlan, place: &str) -> Result<Vec<WhyNot>, CliError> {
+    let failed = |message: String| CliError::new(ExitCode::Failed, message);
+    let (provider, zone) = place.split_once('/').map_or((place, None), |(provider, zone)| (provider, Some(zone)));
+    let Some(market) = input.markets.get(provider) else {
+        let known: Vec<&str> = input.desired.providers.keys().map(|name| name.as_str()).collect();
+        let message = match known.contains(&provider) {
+            true => format!("provider {provider} offers nothing, or was not reached"),
+            false => format!("there is no provider {provider}"),
+        };
+        return Err(failed(message).hint(format!("declared are: {}", known.join(", "))));
+    };
+    let zones: BTreeSet<&str> = market.offerings.iter().map(|offering| &*offering.zone).collect();
+    if let Some(zone) = zone.filter(|zone| !zones.contains(zone)) {
+        let zones: Vec<&str> = zones.into_iter().collect();
+        return Err(failed(format!("{provider} offers nothing in zone {zone}"))
+            .hint(format!("its zones: {}", zones.join(", "))));
+    }
+    planner::why_not(input, &saved.plan, place).map_err(|error| failed(error.to_string()))
+}
+
 /// Plans, after telling what in the inventory is probably not meant.
-pub async fn make(cx: &Context, env: &Environment, request: PlanRequest) -> Result<SavedPlan, CliError> {
+pub async fn make(cx: &Context, env: &Environment, request: PlanRequest) -> Result<(SavedPlan, PlanInput), CliError> {
     cx.ui.warnings(env.warnings());
     let (tell, mut told) = mpsc::channel(16);
     let planning = env.plan_telling(request, tell);
@@ -131,11 +163,14 @@ pub fn plan_event(cx: &Context, saved: &SavedPlan) {
     cx.ui.event(&json!({ "event": "plan", "counts": counts, "saved": saved }));
 }
 
-fn events(cx: &Context, saved: &SavedPlan, code: ExitCode) {
+fn events(cx: &Context, saved: &SavedPlan, answers: &[(&String, Vec<WhyNot>)], code: ExitCode) {
     if !cx.ui.wants_json() {
         return;
     }
     plan_event(cx, saved);
+    for (place, pools) in answers {
+        cx.ui.event(&json!({ "event": "why_not", "place": place, "pools": pools }));
+    }
     let (_, counts) = fold(&saved.plan);
     cx.ui.event(&json!({
         "event": "summary", "command": "plan", "exit_code": code.code(), "plan": saved.id, "counts": counts,

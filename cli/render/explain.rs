@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use pool_engine::ops::SavedPlan;
-use pool_inventory::{Address, Text, object::Recorded};
+use pool_inventory::{Address, Kind, Text, object::Recorded};
 use pool_planner::{
     Step,
-    plan::{Declined, Group, Refusal, Why},
+    plan::{Candidate, Declined, Group, Refusal, Why},
 };
 
 use serde::Serialize;
@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{
     changes::{Line, fold},
     style::{BOLD, DIM, WARN, paint},
+    table::{Table, count},
     words,
 };
 
@@ -32,6 +33,19 @@ pub struct Explained<'a> {
     pub declined: Vec<&'a Declined>,
     /// The places that were looked at for it, or for its host.
     pub placement: Option<Placement<'a>>,
+    /// Of a pool: the same for each group of hosts that are alike.
+    pub groups: Vec<Placement<'a>>,
+    /// Where hosts of its pool could be made now, where the plan makes none.
+    pub now: Option<&'a Now>,
+}
+
+/// Places that hosts of a pool could have now, best first, and those that they could not.
+#[derive(Serialize)]
+pub struct Now {
+    /// Places.
+    pub candidates: Vec<Candidate>,
+    /// Why the others will not do.
+    pub refusals: Vec<Refusal>,
 }
 
 /// The places that were looked at, and by which plan.
@@ -53,11 +67,16 @@ impl<'a> Placement<'a> {
         let host: Text = address.host_of_volume().map_or_else(|| address.name.clone(), |host| host.name);
         let groups = &saved.plan.groups;
         let group = groups.iter().find(|group| group.hosts.contains(&host))?;
+        Some(Self::of(group, saved, run))
+    }
+
+    fn of(group: &'a Group, saved: &'a SavedPlan, run: Option<&'a str>) -> Self {
+        let groups = &saved.plan.groups;
         // What all groups of a pool share stands in the first of them.
         let first = groups.iter().find(|other| other.pool == group.pool && !other.refusals.is_empty());
         let refusals =
             if group.refusals.is_empty() { first.map_or(&[][..], |first| &first.refusals) } else { &group.refusals };
-        Some(Self { plan: &saved.id, run, group, refusals })
+        Self { plan: &saved.id, run, group, refusals }
     }
 }
 
@@ -65,7 +84,10 @@ impl<'a> Explained<'a> {
     /// Gathers it.
     pub fn new(address: &'a Address, records: &'a [Recorded], saved: &'a SavedPlan) -> Self {
         let plan = &saved.plan;
+        let of_pool = |group: &&Group| address.kind == Kind::Pool && *group.pool == *address.name;
         Self {
+            groups: plan.groups.iter().filter(of_pool).map(|group| Placement::of(group, saved, None)).collect(),
+            now: None,
             address,
             records: records.iter().filter(|record| record.address == *address).collect(),
             steps: plan.steps.iter().filter(|step| step.address == *address).collect(),
@@ -76,13 +98,15 @@ impl<'a> Explained<'a> {
 
     /// Whether nothing at all is known.
     pub fn is_unknown(&self) -> bool {
-        self.records.is_empty() && self.steps.is_empty() && self.declined.is_empty()
+        let nothing_planned = self.steps.is_empty() && self.declined.is_empty() && self.groups.is_empty();
+        self.records.is_empty() && nothing_planned && self.now.is_none()
     }
 
     /// As text.
     pub fn render(&self, saved: &SavedPlan, verbose: bool) -> String {
         let mut text = format!("{}\n", paint(BOLD, &self.address.to_string()));
         match &self.records[..] {
+            [] if self.address.kind == Kind::Pool => {}
             [] => text.push_str("  is not there yet\n"),
             records => records.iter().for_each(|record| {
                 let _ = writeln!(text, "  is   {}", words::object(&record.provider, &record.spec, record.price));
@@ -91,6 +115,24 @@ impl<'a> Explained<'a> {
         self.what_happens(&mut text, saved, verbose);
         if let Some(placement) = &self.placement {
             places(&mut text, placement, verbose);
+        }
+        let mut shared: Vec<&Refusal> = Vec::new();
+        for placement in &self.groups {
+            shared.extend(placement.refusals);
+            let hosts = &placement.group.hosts;
+            let names: Vec<&str> = hosts.iter().take(MOST).map(|host| &**host).collect();
+            let more = hosts.len().saturating_sub(names.len());
+            let more = if more > 0 { format!(" … and {more} more") } else { String::new() };
+            let _ = writeln!(text, "\n{}: {}{more}", count(hosts.len(), "host"), names.join(" "));
+            fitting(&mut text, placement.group, verbose);
+        }
+        shared.sort_by_key(|refusal| (&refusal.candidate, &refusal.why));
+        shared.dedup();
+        list(&mut text, "Places that were refused", shared.into_iter().map(words::refusal), verbose);
+        // Beside what a plan or run said of it, this tells little that is new.
+        if let Some(now) = self.now.filter(|_| verbose || self.placement.is_none()) {
+            table(&mut text, "Places for a new host now, best first", &now.candidates, verbose);
+            list(&mut text, "Places that are refused now", now.refusals.iter().map(words::refusal), verbose);
         }
         let refusals: &[Refusal] = self.declined.iter().find_map(|d| no_backend(&d.why)).unwrap_or_default();
         list(&mut text, "Backends that were refused", refusals.iter().map(words::refusal), verbose);
@@ -111,7 +153,7 @@ impl<'a> Explained<'a> {
         for declined in &self.declined {
             let _ = writeln!(text, "  {} {}", paint(WARN, "!"), words::why(&declined.why));
         }
-        if mine.is_empty() && self.declined.is_empty() {
+        if mine.is_empty() && self.declined.is_empty() && self.address.kind != Kind::Pool {
             text.push_str("  a plan changes nothing here\n");
         }
     }
@@ -126,11 +168,40 @@ fn places(text: &mut String, placement: &Placement<'_>, verbose: bool) {
     if let Some(run) = placement.run {
         let _ = writeln!(text, "  placed by run {run} (plan {})", placement.plan);
     }
-    list(text, "Places that fit, best first", group.candidates.iter().map(words::candidate), verbose);
+    fitting(text, group, verbose);
     list(text, "Places that were refused", placement.refusals.iter().map(words::refusal), verbose);
+}
+
+/// The places that a group could have, and those that it gets when the chosen one is sold out.
+fn fitting(text: &mut String, group: &Group, verbose: bool) {
+    table(text, "Places that fit, best first", &group.candidates, verbose);
     let spare = group.alternatives.iter().filter_map(|spec| spec.host());
     let spare = spare.map(|host| format!("{}/{}", host.zone, host.offering).trim_start_matches('/').to_owned());
     list(text, "If the chosen place is sold out, in this order", spare, verbose);
+}
+
+/// Places with price and score; those that were taken are always shown.
+fn table(text: &mut String, title: &str, candidates: &[Candidate], verbose: bool) {
+    let Some(best) = candidates.first() else { return };
+    let mut table = Table::new(&["place", ">price", "score", ">hosts"]);
+    let (mut shown, mut hidden) = (0, 0);
+    for candidate in candidates {
+        if !verbose && shown >= MOST && candidate.taken == 0 {
+            hidden += 1;
+            continue;
+        }
+        shown += 1;
+        let hosts = if candidate.taken > 0 { candidate.taken.to_string() } else { String::new() };
+        let price = words::monthly(candidate.price).unwrap_or_default();
+        table.row([words::spot(candidate), price, words::score(best, candidate), hosts]);
+    }
+    let _ = writeln!(text, "\n{}", paint(BOLD, title));
+    for line in table.render().lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    if hidden > 0 {
+        let _ = writeln!(text, "  {}", paint(DIM, &format!("… and {hidden} more (-v shows all)")));
+    }
 }
 
 fn list(text: &mut String, title: &str, rows: impl Iterator<Item = String>, verbose: bool) {
@@ -183,15 +254,16 @@ mod tests {
           + private/az2 · m1.large · 4 vCPU · 8 GiB · € 61.00/month, because: not present
 
         Places that fit, best first
-          private/az2/m1.large · € 61.00/month · 1 host
-          private/az3/m1.large · € 61.00/month
+          place                         price  score    hosts
+          private/az2/m1.large  € 61.00/month  best         1
+          private/az3/m1.large  € 61.00/month  as good
+
+        If the chosen place is sold out, in this order
+          az2/m1.large
 
         Places that were refused
           private/az1/m1.small: 2 vCPU < 4 vCPU
           private/az2/m1.large: stock is used up
-
-        If the chosen place is sold out, in this order
-          az2/m1.large
         ");
     }
 

@@ -12,6 +12,7 @@ pub mod style;
 pub mod table;
 pub mod undo;
 pub mod when;
+pub mod whynot;
 pub mod words;
 
 #[cfg(test)]

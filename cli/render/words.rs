@@ -10,7 +10,7 @@ use pool_planner::{
     plan::{Candidate, Refusal, Why},
 };
 
-use super::table::{clip, count};
+use super::table::clip;
 
 /// Widest value of a field on one line.
 const VALUE: usize = 40;
@@ -169,14 +169,35 @@ pub fn refusal(refusal: &Refusal) -> String {
     format!("{}: {}", refusal.candidate, refusal.why)
 }
 
-/// `private/az2/m1.large · € 61.00/month · 3 hosts`
-pub fn candidate(candidate: &Candidate) -> String {
-    let mut parts = vec![format!("{}/{}", place(&candidate.provider, &candidate.zone), candidate.offering)];
-    parts.extend(monthly(candidate.price));
-    if candidate.taken > 0 {
-        parts.push(count(candidate.taken as usize, "host"));
+/// `private/az2/m1.large`
+pub fn spot(candidate: &Candidate) -> String {
+    format!("{}/{}", place(&candidate.provider, &candidate.zone), candidate.offering)
+}
+
+/// How far a place is behind the best: `best`, `as good`, `2nd in place.on, +€ 12.00/month`.
+pub fn score(best: &Candidate, candidate: &Candidate) -> String {
+    let mut parts = Vec::new();
+    if candidate.rank > best.rank {
+        parts.push(format!("{} in place.on", ordinal(candidate.rank + 1)));
     }
-    parts.join(" · ")
+    let more = candidate.price - best.price;
+    parts.extend(monthly(more).map(|more| if more.starts_with('-') { more } else { format!("+{more}") }));
+    match (parts.is_empty(), candidate == best) {
+        (_, true) => "best".to_owned(),
+        (true, false) => "as good".to_owned(),
+        (false, false) => parts.join(", "),
+    }
+}
+
+/// `1st`, `2nd`, `3rd`, `11th`
+pub fn ordinal(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, rest) if rest != 11 => "st",
+        (2, rest) if rest != 12 => "nd",
+        (3, rest) if rest != 13 => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
 }
 
 /// What a provider reports, in a word or two.

@@ -10,6 +10,7 @@
 //! | `check` | judges plans, sharing no code with `make` |
 //! | [`graph`] | the step graph as DOT, Mermaid, JSON |
 //! | `explain` | why an object is where it is, and why it changes |
+//! | `whynot` | why hosts are not at a place that somebody thought of |
 
 mod check;
 mod error;
@@ -18,6 +19,7 @@ pub mod graph;
 pub mod input;
 mod make;
 pub mod plan;
+mod whynot;
 
 pub use check::{Note, Rule, check};
 pub use error::PlanError;
@@ -25,3 +27,4 @@ pub use explain::{Explanation, backends, explain, places};
 pub use input::{PlanInput, Scope};
 pub use make::plan;
 pub use plan::{Action, Plan, Reason, Step, StepId};
+pub use whynot::{Verdict, WhyNot, why_not};

@@ -290,19 +290,17 @@ fn what_is_recorded_can_be_looked_at() {
       placed by run [ID] (plan [ID])
 
     Places that fit, best first
-      cloud/az1/s1.medium · € 22.00/month · 2 hosts
-      cloud/az1/c1.large · € 52.00/month
-      cloud/az1/r1.large · € 56.00/month
-      cloud/az1/m1.large · € 61.00/month
-      cloud/az1/c1.xlarge · € 104.00/month
-      cloud/az1/r1.xlarge · € 112.00/month
-      cloud/az1/m1.xlarge · € 122.00/month
-      cloud/az1/c1.2xlarge · € 208.00/month
-      cloud/az1/r1.2xlarge · € 224.00/month
-      cloud/az1/m1.2xlarge · € 244.00/month
-
-    Places that were refused
-      cloud/*/s1.small: 1 vCPU < 2 vCPU
+      place                          price  score            hosts
+      cloud/az1/s1.medium    € 22.00/month  best                 2
+      cloud/az1/c1.large     € 52.00/month  +€ 30.00/month
+      cloud/az1/r1.large     € 56.00/month  +€ 34.00/month
+      cloud/az1/m1.large     € 61.00/month  +€ 39.00/month
+      cloud/az1/c1.xlarge   € 104.00/month  +€ 82.00/month
+      cloud/az1/r1.xlarge   € 112.00/month  +€ 90.00/month
+      cloud/az1/m1.xlarge   € 122.00/month  +€ 100.00/month
+      cloud/az1/c1.2xlarge  € 208.00/month  +€ 186.00/month
+      cloud/az1/r1.2xlarge  € 224.00/month  +€ 202.00/month
+      cloud/az1/m1.2xlarge  € 244.00/month  +€ 222.00/month
 
     If the chosen place is sold out, in this order
       az1/c1.large
@@ -313,6 +311,9 @@ fn what_is_recorded_can_be_looked_at() {
       az1/m1.xlarge
       az1/c1.2xlarge
       az1/r1.2xlarge
+
+    Places that were refused
+      cloud/*/s1.small: 1 vCPU < 2 vCPU
     ");
 }
 

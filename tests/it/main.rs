@@ -9,6 +9,7 @@ mod crash;
 mod errors;
 mod examples;
 mod existing_hosts;
+mod explain;
 mod fmt;
 mod init;
 mod inventories;

@@ -41,12 +41,14 @@ fn help_of_a_command_is_dense_and_shows_examples() {
     Usage: pool plan [OPTIONS]
 
     Options:
-      -o, --out <FILE>         Write the plan into a file as well
-          --destroy            Plan to destroy everything that is not protected
-          --detailed-exitcode  Exit with 2 when there is something to do
-          --on-failure <WHAT>  What a failed step will mean when this plan is applied; with `undo` the
-                               plan says what would be taken back [possible values: stop, continue,
-                               undo]
+      -o, --out <FILE>                 Write the plan into a file as well
+          --destroy                    Plan to destroy everything that is not protected
+          --detailed-exitcode          Exit with 2 when there is something to do
+          --on-failure <WHAT>          What a failed step will mean when this plan is applied; with
+                                       `undo` the plan says what would be taken back [possible values:
+                                       stop, continue, undo]
+          --why-not <PROVIDER[/ZONE]>  Say of each pool why its hosts are not at this place as well; may
+                                       be given several times
 
     What to plan:
           --target <ADDR>     Only this object, and what it needs; may be given several times
@@ -84,6 +86,7 @@ fn help_of_a_command_is_dense_and_shows_examples() {
       pool plan -o tonight.plan                       to be applied from a file
       pool plan --target host/web-3 -v                one host, with all fields and file diffs
       pool plan --observe providers --detailed-exitcode
+      pool plan --why-not private/az2                 and why no more hosts are there
       pool plan --override max_destroyed --reason "scale-in, ticket 1234"
     "#);
     assert_eq!(t.run("plan -h"), t.run("help plan"));

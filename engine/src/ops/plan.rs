@@ -46,11 +46,13 @@ pub(super) struct Known {
 impl Environment {
     /// Observes, plans, and saves the plan under a one-use id.
     pub async fn plan(&self, request: PlanRequest) -> Result<SavedPlan, OpsError> {
-        self.plan_telling(request, tokio::sync::mpsc::channel(1).0).await
+        let events = tokio::sync::mpsc::channel(1).0;
+        Ok(self.plan_telling(request, events).await?.0)
     }
 
-    /// As [`Environment::plan`]; says on `events` what it waits for.
-    pub async fn plan_telling(&self, request: PlanRequest, events: Events) -> Result<SavedPlan, OpsError> {
+    /// As [`Environment::plan`], with what the plan was made from, for questions about what it does not do; says on
+    /// `events` what it waits for.
+    pub async fn plan_telling(&self, request: PlanRequest, events: Events) -> Result<(SavedPlan, PlanInput), OpsError> {
         let store = self.store().await?;
         self.settle(store, events).await?;
         let recorded = store.objects().await?;
@@ -84,7 +86,7 @@ impl Environment {
             expires: saved.expires,
         };
         store.save_plan(row).await?;
-        Ok(saved)
+        Ok((saved, input))
     }
 
     /// All that a plan of the whole environment is made from.

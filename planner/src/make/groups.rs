@@ -207,7 +207,7 @@ impl<'a> Planner<'a> {
                 let shown = |spot: &super::family::Spot<'_>| {
                     inside(&at, spot) || first && !others.iter().any(|other| inside(other, spot))
                 };
-                group.candidates = candidates(&family, &draft.taken, shown);
+                group.candidates = candidates(&family, &draft.taken, MAX_CANDIDATES, shown);
                 group.alternatives = self.alternatives(draft.pool, &family, &at, &draft.taken);
             }
             out.push(group);
@@ -270,10 +270,11 @@ fn inside(at: &(Name, Corner), spot: &super::family::Spot<'_>) -> bool {
 fn candidates<'a>(
     family: &Family<'a>,
     taken: &BTreeMap<usize, u32>,
+    most: usize,
     shown: impl Fn(&super::family::Spot<'a>) -> bool,
 ) -> Vec<Candidate> {
     let mut out: Vec<Candidate> = Vec::new();
-    let mut others = MAX_CANDIDATES.saturating_sub(taken.len());
+    let mut others = most.saturating_sub(taken.len());
     for (index, spot) in family.spots.iter().enumerate().filter(|(_, spot)| shown(spot)) {
         let hosts = taken.get(&index).copied().unwrap_or(0);
         if hosts == 0 {
@@ -302,8 +303,19 @@ pub(crate) fn open_to(
     pool: &Name,
     spec: &PoolSpec,
 ) -> Result<(Vec<Candidate>, Vec<Refusal>), PlanError> {
+    let (mut all, refusals) = family_of(input, pool, spec)?;
+    all.truncate(MAX_CANDIDATES);
+    Ok((all, refusals))
+}
+
+/// The same, with all places.
+pub(crate) fn family_of(
+    input: &PlanInput,
+    pool: &Name,
+    spec: &PoolSpec,
+) -> Result<(Vec<Candidate>, Vec<Refusal>), PlanError> {
     let (ledger, mut tiers) = (Ledger::default(), Tiers::default());
     let family = Builder { input, ledger: &ledger, tiers: &mut tiers, pool, spec }.build()?;
-    let all = candidates(&family, &BTreeMap::new(), |_| true);
+    let all = candidates(&family, &BTreeMap::new(), usize::MAX, |_| true);
     Ok((all, family.refusals))
 }

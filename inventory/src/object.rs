@@ -3,7 +3,10 @@
 //! A [`Spec`] has no choices left. The same type is used for what was asked, what was applied and what is seen, so that
 //! a difference is a comparison, field by field, through [`Spec::changes`].
 
+mod charges;
 mod fill;
+
+pub use charges::{charges, totals};
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -12,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::{Apart, OnRemove, Provisioning, Rule, Size},
-    market::machine_account,
     names::{Address, Kind, Lineage, Name, Text, Token},
     units::Bytes,
 };
@@ -552,64 +554,4 @@ pub struct KnownHost {
     pub endpoint: Option<Endpoint>,
     /// Labels of its pool.
     pub labels: BTreeMap<Text, Text>,
-}
-
-impl Recorded {
-    /// What this object uses, per account: `tenant/T/hosts`, `tenant/T/vcpus`, `tenant/T/memory`, `tenant/T/cost`
-    /// (millionths per hour), `tenant/T/storage.TIER`, `provider/P/hosts`, `…/vcpus`, `…/memory`, `…/addresses`,
-    /// `…/storage` (bytes of volumes), `…/volumes`, `…/snapshots`, `…/backups`, `backend/B` (bytes), `machine/P/M/vcpus`,
-    /// `…/memory`, `…/disk`.
-    ///
-    /// Adopted hosts count for the tenant's `hosts` only, and adopted volumes for its `storage.TIER`: their providers
-    /// counted them before they were taken over, and count them when they are let go.
-    pub fn charges(&self) -> Vec<(Text, u64)> {
-        charges(&self.spec, &self.tenant, &self.provider, self.price, self.adopted)
-    }
-}
-
-/// What an object of this spec uses; see [`Recorded::charges`].
-pub fn charges(
-    spec: &Spec,
-    tenant: &Name,
-    provider: &Name,
-    price: crate::units::Money,
-    adopted: bool,
-) -> Vec<(Text, u64)> {
-    let cost = u64::try_from(price.0).unwrap_or(0);
-    let mut out: Vec<(Text, u64)> = vec![(format!("tenant/{tenant}/cost").into(), cost)];
-    let of_provider = |what: &str, amount: u64| (format!("provider/{provider}/{what}").into(), amount);
-    let storage = |tier: &Name, backend: &Text, size: Bytes| {
-        [
-            (format!("tenant/{tenant}/storage.{tier}").into(), size.0),
-            (format!("backend/{backend}").into(), size.0),
-            of_provider("storage", size.0),
-            of_provider("volumes", 1),
-        ]
-    };
-    match spec {
-        Spec::Host(_) if adopted => out.push((format!("tenant/{tenant}/hosts").into(), 1)),
-        Spec::Host(host) => {
-            for scope in [format!("tenant/{tenant}"), format!("provider/{provider}")] {
-                out.push((format!("{scope}/hosts").into(), 1));
-                out.push((format!("{scope}/vcpus").into(), u64::from(host.size.vcpus)));
-                out.push((format!("{scope}/memory").into(), host.size.memory.0));
-            }
-            if let Some(machine) = &host.machine {
-                // Who boots from a volume uses no disk of the machine.
-                let disk = if host.root.is_some() { 0 } else { host.size.disk.0 };
-                let amounts = [("vcpus", u64::from(host.size.vcpus)), ("memory", host.size.memory.0), ("disk", disk)];
-                out.extend(amounts.map(|(what, amount)| (machine_account(provider, machine, what), amount)));
-            }
-            out.extend(host.root.iter().flat_map(|root| storage(&root.tier, &root.backend, root.size)));
-            out.extend(host.public.iter().map(|_| of_provider("addresses", 1)));
-        }
-        Spec::Volume(volume) => {
-            let all = storage(&volume.tier, &volume.backend, volume.size);
-            out.extend(all.into_iter().take(if adopted { 1 } else { usize::MAX }));
-        }
-        Spec::Snapshot(_) => out.push(of_provider("snapshots", 1)),
-        Spec::Backup(_) => out.push(of_provider("backups", 1)),
-        Spec::Network(_) => {}
-    }
-    out
 }

@@ -31,14 +31,10 @@ pub(super) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     pub(super) fn new(plan: &'a Plan, input: &'a PlanInput, notes: &mut Notes) -> Self {
-        let mut rows: BTreeMap<Key<'a>, Cow<'a, Recorded>> = BTreeMap::new();
-        for row in &input.recorded {
-            rows.insert((&row.address, row.generation), Cow::Borrowed(row));
-        }
-        let mut seen = BTreeMap::new();
-        for (provider, objects) in &input.seen.providers {
-            seen.extend(objects.iter().map(|object| ((provider, &object.id), object)));
-        }
+        // Collected, not inserted one by one: what is sorted already is then compared once with its neighbour.
+        let rows = input.recorded.iter().map(|row| ((&row.address, row.generation), Cow::Borrowed(row))).collect();
+        let seen = input.seen.providers.iter();
+        let seen = seen.flat_map(|(provider, objects)| objects.iter().map(move |o| ((provider, &o.id), o))).collect();
         let mut facts = Self { plan, input, rows, entered: BTreeMap::new(), steps: BTreeMap::new(), seen };
         facts.enter(notes);
         for step in &plan.steps {

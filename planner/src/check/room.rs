@@ -12,7 +12,7 @@ use petgraph::{
 };
 use pool_inventory::{
     Address, Text,
-    object::{Recorded, charges},
+    object::{Recorded, charges, totals},
 };
 
 use super::{Notes, Rule, facts::Facts};
@@ -30,10 +30,9 @@ struct Account {
 
 pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     let mut accounts = open(facts);
-    let rows: Vec<&Recorded> = facts.rows.values().map(|row| &**row).collect();
-    for (account, amount) in rows.iter().flat_map(|row| row.charges()) {
+    for (account, amount) in totals(facts.rows.values().map(|row| &**row)) {
         if let Some(account) = accounts.get_mut(&account) {
-            account.own = account.own.saturating_add(amount);
+            account.own = amount;
         }
     }
     for account in accounts.values_mut() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use pool_inventory::{
     Money, Text,
-    object::{Recorded, charges},
+    object::{Recorded, charges, totals},
 };
 
 use super::draft::DraftId;
@@ -89,9 +89,8 @@ impl Ledger {
     fn settle<'a>(&mut self, rows: impl Iterator<Item = &'a Recorded>, reported: &[Option<u64>]) {
         let mut own = vec![0u64; self.accounts.len()];
         if !self.accounts.is_empty() {
-            for (id, amount) in rows.flat_map(|row| self.limited(row.charges())) {
-                let sum = &mut own[id.0 as usize];
-                *sum = sum.saturating_add(amount);
+            for (id, amount) in self.limited(totals(rows)) {
+                own[id.0 as usize] = amount;
             }
         }
         for ((account, own), reported) in self.accounts.iter_mut().zip(own).zip(reported) {

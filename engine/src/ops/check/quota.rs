@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pool_inventory::{
     Bytes, Money, Name, Text,
     market::{Limit, Market},
+    object::totals,
 };
 
 use super::{Lines, look::Look};
@@ -31,11 +32,7 @@ pub(super) fn provider(look: &Look, name: &Name, market: &Market, lines: &mut Li
 
 /// Limits that the inventory sets for tenants.
 pub(super) fn tenants(look: &Look, lines: &mut Lines) {
-    let mut used: BTreeMap<Text, u64> = BTreeMap::new();
-    for (account, amount) in look.input.recorded.iter().flat_map(|row| row.charges()) {
-        let sum = used.entry(account).or_default();
-        *sum = sum.saturating_add(amount);
-    }
+    let used: BTreeMap<Text, u64> = totals(&look.input.recorded).into_iter().collect();
     for (tenant, spec) in &look.input.desired.tenants {
         for (what, limit) in spec.quota.limits() {
             let account: Text = format!("tenant/{tenant}/{what}").into();

@@ -221,6 +221,9 @@ pub struct RunSummary {
     pub millis: u64,
     /// Calls per provider.
     pub calls: std::collections::BTreeMap<Name, u64>,
+    /// Transactions that its journal took.
+    #[serde(default)]
+    pub commits: u64,
 }
 
 /// What came of an undo.

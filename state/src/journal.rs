@@ -1,20 +1,31 @@
 //! The journal: what happened, and what it changed, in one transaction.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use pool_inventory::{Address, Lineage, Text, object::Recorded};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     Lease, RunId, StateError, Store,
     error::Fault,
     objects::{self, Changes, Key, ObjectRow},
+    rows::{Statement, Values},
     store::{signed, unsigned},
     writer::{Reply, transaction},
 };
 
-/// Rows per statement: 11 values each, far below SQLite's 32,766.
-const ROWS: usize = 500;
+const INSERT: Statement = Statement {
+    head: "INSERT INTO journal (lineage, seq, run, at_ms, step, address, kind, body, change, generation, serial) VALUES",
+    values: 11,
+    tail: "",
+};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -216,11 +227,12 @@ pub(crate) struct Appender {
     lineage: Lineage,
     /// Runs that were seen in the file; only runs that have ended long ago are deleted.
     runs: HashSet<Text>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Appender {
-    pub(crate) fn new(lineage: Lineage) -> Self {
-        Self { lineage, runs: HashSet::new() }
+    pub(crate) fn new(lineage: Lineage, commits: Arc<AtomicU64>) -> Self {
+        Self { lineage, runs: HashSet::new(), commits }
     }
 
     /// Commits all of `appends` in one transaction and answers each caller. One that lost its lease or names an unknown
@@ -242,6 +254,7 @@ impl Appender {
         match result.await {
             Ok((answers, known)) => {
                 self.runs = known;
+                self.commits.fetch_add(1, Ordering::Relaxed);
                 for (reply, answer) in replies.into_iter().zip(answers) {
                     // Who is not there any more does not need the answer.
                     let _ = reply.send(answer);
@@ -294,9 +307,7 @@ impl Batch<'_> {
             }
             answers.push(Ok((first..=seq).collect()));
         }
-        for chunk in rows.chunks(ROWS) {
-            insert(conn, &self.lineage.0, chunk).await?;
-        }
+        insert(conn, &self.lineage.0, &rows).await?;
         changes.write(conn, &self.lineage.0).await?;
         head.advance(conn, &self.lineage.0, serial, seq).await?;
         Ok(answers)
@@ -335,17 +346,13 @@ impl Batch<'_> {
 type NumberedRow = (u64, (Option<&'static str>, Option<u32>), u64, Prepared);
 
 async fn insert(conn: &mut SqliteConnection, lineage: &str, rows: &[NumberedRow]) -> Result<(), Fault> {
-    let mut sql = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO journal (lineage, seq, run, at_ms, step, address, kind, body, change, generation, serial) ",
-    );
-    sql.push_values(rows, |mut values, (seq, (change, generation), serial, entry)| {
-        values.push_bind(lineage).push_bind(signed(*seq)).push_bind(entry.run.as_ref());
-        values.push_bind(entry.at_ms).push_bind(entry.step).push_bind(&entry.address);
-        values.push_bind(entry.kind.as_ref()).push_bind(&entry.body);
-        values.push_bind(*change).push_bind(*generation).push_bind(change.map(|_| signed(*serial)));
-    });
-    sql.build().persistent(false).execute(conn).await?;
-    Ok(())
+    let bind = |values: &mut Values, (seq, (change, generation), serial, entry): &NumberedRow| {
+        values.push(lineage).push(signed(*seq)).push(entry.run.as_ref());
+        values.push(entry.at_ms).push(entry.step).push(&entry.address);
+        values.push(entry.kind.as_ref()).push(&entry.body);
+        values.push(*change).push(*generation).push(change.map(|_| signed(*serial)));
+    };
+    INSERT.execute(conn, rows, bind).await
 }
 
 /// The counters of a lineage and who may write to it, read in the transaction that uses them.

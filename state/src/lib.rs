@@ -5,6 +5,7 @@
 //! | [`Store`] (`store`, `open`) | the file: made, checked, migrated, closed |
 //! | `writer` | the one task that writes; many callers share one commit |
 //! | `journal` | [`Entry`] and [`Change`]: what happened, and the object rows that it changed, in one transaction |
+//! | `rows` | statements over many rows, which SQLite reads once and keeps |
 //! | `objects` | rows of [`Recorded`](pool_inventory::object::Recorded) |
 //! | `leases` | who may write: an epoch in the file, and an OS lock that dies with its holder |
 //! | `plans`, `runs` | saved plans, used once; runs and how they ended |
@@ -27,6 +28,7 @@ mod objects;
 mod open;
 mod plans;
 mod prune;
+mod rows;
 mod runs;
 mod stock;
 mod store;

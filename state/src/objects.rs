@@ -3,19 +3,38 @@
 use std::collections::BTreeMap;
 
 use pool_inventory::{Address, object::Recorded};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::{
     StateError, Store,
     error::Fault,
+    rows::{Statement, Values},
     store::{signed, unsigned},
 };
 
 /// Version of `body`; a row with a newer one is refused.
 pub(crate) const BODY_VERSION: i64 = 1;
 
-/// Rows per statement: 9 values each, far below SQLite's 32,766.
-const ROWS: usize = 500;
+const DELETE: Statement =
+    Statement { head: "DELETE FROM objects WHERE (lineage, address, generation) IN (VALUES", values: 3, tail: ")" };
+
+const UPSERT: Statement = Statement {
+    head: "INSERT INTO objects (lineage, address, generation, tenant, provider, id, serial, version, body) VALUES",
+    values: 9,
+    tail: "ON CONFLICT (lineage, address, generation) DO UPDATE SET tenant = excluded.tenant, \
+           provider = excluded.provider, id = excluded.id, serial = excluded.serial, version = excluded.version, \
+           body = excluded.body",
+};
+
+/// The generations of an address that have another serial than it has now. Almost always none: an address has two
+/// generations only while it is replaced. CROSS JOIN keeps the order: each address is looked up, instead of each object
+/// in the list.
+const OUTDATED: Statement = Statement {
+    head: "WITH new (lineage, address, serial) AS (VALUES",
+    values: 3,
+    tail: ") SELECT o.rowid, new.serial FROM new CROSS JOIN objects o \
+           WHERE o.lineage = new.lineage AND o.address = new.address AND o.serial <> new.serial",
+};
 
 /// An address as text, and a generation.
 pub(crate) type Key = (String, u32);
@@ -142,77 +161,42 @@ impl Changes {
 
     /// Writes them. All generations of an address get the address's new serial: a plan that read the address is stale
     /// whichever of them changed.
-    pub(crate) async fn write(self, conn: &mut SqliteConnection, lineage: &str) -> Result<(), Fault> {
+    pub(crate) async fn write(mut self, conn: &mut SqliteConnection, lineage: &str) -> Result<(), Fault> {
         let (mut puts, mut removes) = (Vec::new(), Vec::new());
-        for (key, row) in self.rows {
+        for (key, row) in std::mem::take(&mut self.rows) {
             match row {
                 Some(row) => puts.push((key, row)),
                 None => removes.push(key),
             }
         }
-        for chunk in removes.chunks(ROWS) {
-            delete(conn, lineage, chunk).await?;
-        }
-        for chunk in puts.chunks(ROWS) {
-            upsert(conn, lineage, chunk, &self.serials).await?;
-        }
+        let key = |values: &mut Values, (address, generation): &Key| {
+            values.push(lineage).push(address).push(i64::from(*generation));
+        };
+        DELETE.execute(conn, &removes, key).await?;
+        let row = |values: &mut Values, ((address, generation), row): &(Key, ObjectRow)| {
+            values.push(lineage).push(address).push(i64::from(*generation));
+            values.push(&row.tenant).push(&row.provider).push(&row.id);
+            values.push(signed(self.serials[address])).push(BODY_VERSION).push(&row.body);
+        };
+        UPSERT.execute(conn, &puts, row).await?;
+        self.touch(conn, lineage).await
+    }
+
+    /// Gives the generations that were not written the serial of their address.
+    async fn touch(&self, conn: &mut SqliteConnection, lineage: &str) -> Result<(), Fault> {
         let serials: Vec<(&String, &u64)> = self.serials.iter().collect();
-        for chunk in serials.chunks(ROWS) {
-            touch(conn, lineage, chunk).await?;
+        let bind = |values: &mut Values, (address, serial): &(&String, &u64)| {
+            values.push(lineage).push(*address).push(signed(**serial));
+        };
+        for (sql, arguments) in OUTDATED.pieces(&serials, bind) {
+            for row in sqlx::query_with(AssertSqlSafe(sql), arguments?).fetch_all(&mut *conn).await? {
+                sqlx::query("UPDATE objects SET serial = $2 WHERE rowid = $1")
+                    .bind(row.get::<i64, _>(0))
+                    .bind(row.get::<i64, _>(1))
+                    .execute(&mut *conn)
+                    .await?;
+            }
         }
         Ok(())
     }
-}
-
-async fn delete(conn: &mut SqliteConnection, lineage: &str, keys: &[Key]) -> Result<(), Fault> {
-    let mut sql = QueryBuilder::<Sqlite>::new("DELETE FROM objects WHERE lineage = ");
-    sql.push_bind(lineage).push(" AND (address, generation) IN ");
-    sql.push_tuples(keys, |mut row, (address, generation)| {
-        row.push_bind(address).push_bind(i64::from(*generation));
-    });
-    sql.build().persistent(false).execute(conn).await?;
-    Ok(())
-}
-
-/// Gives the generations that were not written the serial of their address.
-async fn touch(conn: &mut SqliteConnection, lineage: &str, serials: &[(&String, &u64)]) -> Result<(), Fault> {
-    let mut sql = QueryBuilder::<Sqlite>::new("WITH new (address, serial) AS (");
-    sql.push_values(serials, |mut row, (address, serial)| {
-        row.push_bind(*address).push_bind(signed(**serial));
-    });
-    // CROSS JOIN keeps the order: each address is looked up, instead of each object in the list.
-    sql.push(") SELECT o.rowid, new.serial FROM new CROSS JOIN objects o WHERE o.lineage = ").push_bind(lineage);
-    sql.push(" AND o.address = new.address AND o.serial <> new.serial");
-    // Almost always none: an address has two generations only while it is replaced.
-    for row in sql.build().persistent(false).fetch_all(&mut *conn).await? {
-        sqlx::query("UPDATE objects SET serial = $2 WHERE rowid = $1")
-            .bind(row.get::<i64, _>(0))
-            .bind(row.get::<i64, _>(1))
-            .execute(&mut *conn)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn upsert(
-    conn: &mut SqliteConnection,
-    lineage: &str,
-    rows: &[(Key, ObjectRow)],
-    serials: &BTreeMap<String, u64>,
-) -> Result<(), Fault> {
-    let mut sql = QueryBuilder::<Sqlite>::new(
-        "INSERT INTO objects (lineage, address, generation, tenant, provider, id, serial, version, body) ",
-    );
-    sql.push_values(rows, |mut values, ((address, generation), row)| {
-        values.push_bind(lineage).push_bind(address).push_bind(i64::from(*generation));
-        values.push_bind(&row.tenant).push_bind(&row.provider).push_bind(&row.id);
-        values.push_bind(signed(serials[address])).push_bind(BODY_VERSION).push_bind(&row.body);
-    });
-    sql.push(
-        " ON CONFLICT (lineage, address, generation) DO UPDATE SET tenant = excluded.tenant, \
-         provider = excluded.provider, id = excluded.id, serial = excluded.serial, version = excluded.version, \
-         body = excluded.body",
-    );
-    sql.build().persistent(false).execute(conn).await?;
-    Ok(())
 }

@@ -5,7 +5,10 @@ use std::{
     fmt,
 };
 
-use pool_inventory::{Address, Text, object::Recorded};
+use pool_inventory::{
+    Address, Text,
+    object::{Recorded, totals},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -109,7 +112,9 @@ mod sql {
 impl Store {
     /// Begins a run and marks its plan as used, in one transaction, if all of it holds: the plan is the one that was
     /// saved, is neither used nor expired, no object that it read has changed, and what it adds fits its accounts.
-    pub async fn begin_run(&self, lease: &Lease, run: NewRun) -> Result<(), StateError> {
+    ///
+    /// Gives all objects as they were at that moment, to a run with a plan.
+    pub async fn begin_run(&self, lease: &Lease, run: NewRun) -> Result<Vec<Recorded>, StateError> {
         let (lineage, id, epoch) = (self.lineage().clone(), lease.id().clone(), lease.epoch());
         self.write(move |conn| {
             Box::pin(async move {
@@ -117,13 +122,15 @@ impl Store {
                 if let Some(plan) = &run.plan {
                     use_plan(conn, &lineage.0, plan, &run).await?;
                 }
-                if !run.reads.is_empty() || !run.demand.is_empty() {
-                    let objects = objects::all(conn, &lineage.0).await?;
-                    check_reads(&objects, &run.reads)?;
-                    check_room(&objects, &run.demand)?;
+                let mut found = Vec::new();
+                if run.plan.is_some() || !run.reads.is_empty() || !run.demand.is_empty() {
+                    found = objects::all(conn, &lineage.0).await?;
+                    check_reads(&found, &run.reads)?;
+                    check_room(&found, &run.demand)?;
                 }
                 cut_off(conn, &lineage.0, epoch).await?;
-                insert(conn, &lineage.0, &run).await
+                insert(conn, &lineage.0, &run).await?;
+                Ok(found)
             })
         })
         .await
@@ -252,9 +259,9 @@ fn check_room(objects: &[Recorded], demand: &[Charge]) -> Result<(), StateError>
     if used.is_empty() {
         return Ok(());
     }
-    for (account, amount) in objects.iter().flat_map(Recorded::charges) {
+    for (account, amount) in totals(objects) {
         if let Some(sum) = used.get_mut(&*account) {
-            *sum = sum.saturating_add(amount);
+            *sum = amount;
         }
     }
     for Charge { account, amount, limit } in demand {

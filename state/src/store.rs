@@ -81,6 +81,11 @@ impl Store {
         Ok(unsigned(found.get(0)))
     }
 
+    /// How many transactions the journal took since it was opened: many callers share one.
+    pub fn commits(&self) -> u64 {
+        self.inner.writer.commits()
+    }
+
     /// Finishes the writes that were begun and closes the file. Other clones get [`StateError::Closed`].
     pub async fn close(self) {
         // Readers first: the last connection to close folds the log into the file, and only the writer may do that.

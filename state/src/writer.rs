@@ -8,7 +8,10 @@ use std::{
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Mutex,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use pool_inventory::Lineage;
@@ -48,13 +51,15 @@ enum Request {
 pub(crate) struct Writer {
     requests: mpsc::Sender<Request>,
     task: Mutex<Option<JoinHandle<()>>>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Writer {
     pub(crate) fn start(conn: SqliteConnection, lineage: Lineage, path: PathBuf) -> Self {
         let (requests, inbox) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(serve(conn, inbox, Appender::new(lineage), path));
-        Self { requests, task: Mutex::new(Some(task)) }
+        let commits = Arc::new(AtomicU64::new(0));
+        let task = tokio::spawn(serve(conn, inbox, Appender::new(lineage, commits.clone()), path));
+        Self { requests, task: Mutex::new(Some(task)), commits }
     }
 
     /// Runs `work` in a transaction of its own.
@@ -73,6 +78,11 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Append(append(reply))).await?;
         answer.await.map_err(|_| StateError::Closed)?
+    }
+
+    /// Transactions of the journal so far.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     /// Lets the task finish what was sent, and waits for it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use pool_inventory::{Name, Text};
+use pool_inventory::{Name, Text, object::Recorded};
 use pool_planner::Plan;
 use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
 
@@ -46,7 +46,7 @@ impl Environment {
             return Err(OpsError::PlanUnusable("the plan was made for another state".into()));
         }
         let lease = self.acquire(store, "apply").await?;
-        let result = self.apply_under(store, &lease, &request, events, interrupts).await;
+        let result = self.apply_under(store, &lease, request, events, interrupts).await;
         let released = release(store, lease).await;
         match (&result, released) {
             (Ok(_), Err(error)) if !matches!(error, StateError::LeaseLost) => Err(error.into()),
@@ -58,7 +58,7 @@ impl Environment {
         &self,
         store: &Store,
         lease: &Arc<Lease>,
-        request: &ApplyRequest,
+        request: ApplyRequest,
         events: Events,
         interrupts: Interrupts,
     ) -> Result<RunSummary, OpsError> {
@@ -66,10 +66,11 @@ impl Environment {
         let run = RunId(pool_inventory::names::hex(&random::bits()[..6]).into());
         let cancel = interrupts.hard.clone();
         let accounts = self.accounts(&request.plan.plan, &cancel, &guard)?;
-        store.begin_run(lease, new_run(&run, request)).await?;
-        let mut plan = request.plan.plan.clone();
+        let rows = store.begin_run(lease, new_run(&run, &request)).await?;
+        let (limits, undoes) = (self.limits(&request), on_failure(&request) == OnFailure::Undo);
+        let SavedPlan { id, mut plan, .. } = request.plan;
         let (own, undo) = (plan.steps.len(), plan.undo.take());
-        if on_failure(request) == OnFailure::Undo {
+        if undoes {
             plan.steps.extend(undo.into_iter().flat_map(|undo| undo.steps));
         }
         let shared = Arc::new(Shared {
@@ -77,7 +78,7 @@ impl Environment {
             own,
             lineage: store.lineage().clone(),
             accounts,
-            records: Records::new(store.objects().await?),
+            records: Records::new(rows),
             recorder: Recorder::new(store.clone(), lease.clone(), run.clone(), events.clone()),
             hosts: self.ways(),
             guard,
@@ -86,8 +87,8 @@ impl Environment {
             quiet: lease.quiet_since(),
         });
         let steps = shared.own;
-        shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: request.plan.id.clone(), steps }).await;
-        let driven = run::drive(shared.clone(), run.0.clone(), self.limits(request), interrupts).await;
+        shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: id, steps }).await;
+        let driven = run::drive(shared.clone(), run.0.clone(), limits, interrupts).await;
         self.conclude(store, lease, &run, driven, &shared).await
     }
 
@@ -117,20 +118,23 @@ impl Environment {
         Ok(summary)
     }
 
-    /// Finds out what earlier runs left in doubt, unless another run is at work: then it is that run's to find out.
-    pub(super) async fn settle(&self, store: &Store, events: Events) -> Result<(), OpsError> {
-        if store.objects().await?.iter().all(|row| row.id.is_some()) {
-            return Ok(());
+    /// What is recorded, once it is found out what earlier runs left in doubt; unless another run is at work: then it is
+    /// that run's to find out.
+    pub(super) async fn settled(&self, store: &Store, events: Events) -> Result<Vec<Recorded>, OpsError> {
+        let rows = store.objects().await?;
+        if rows.iter().all(|row| row.id.is_some()) {
+            return Ok(rows);
         }
         let request = LeaseRequest { holder: holder(), reason: "settle".into(), ttl: LEASE_TTL, wait: Duration::ZERO };
         let lease = match store.acquire(request).await {
             Ok(lease) => Arc::new(lease),
-            Err(StateError::LeaseHeld { .. }) => return Ok(()),
+            Err(StateError::LeaseHeld { .. }) => return Ok(rows),
             Err(error) => return Err(error.into()),
         };
         let result = self.settle_under(store, &lease, events).await;
         let _ = release(store, lease).await;
-        result
+        result?;
+        Ok(store.objects().await?)
     }
 
     async fn settle_under(&self, store: &Store, lease: &Arc<Lease>, events: Events) -> Result<(), OpsError> {

@@ -54,8 +54,7 @@ impl Environment {
     /// `events` what it waits for.
     pub async fn plan_telling(&self, request: PlanRequest, events: Events) -> Result<(SavedPlan, PlanInput), OpsError> {
         let store = self.store().await?;
-        self.settle(store, events).await?;
-        let recorded = store.objects().await?;
+        let recorded = self.settled(store, events).await?;
         let view = self.view_for(Some(request.observe), &recorded, &request.scope.errands).await?;
         self.refuse_unauthorized(&view)?;
         let basis = view.basis.clone();

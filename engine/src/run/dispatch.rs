@@ -350,6 +350,7 @@ impl Dispatcher {
         {
             return Err(error);
         }
+        self.summary.commits = self.shared.recorder.store().commits();
         self.summary.millis = begun.elapsed().as_millis() as u64;
         if let Some(undo) = self.summary.undo.as_mut() {
             undo.remains = undo::remains(&self.shared, &self.touched);

@@ -16,7 +16,7 @@ impl Records {
     pub fn new(rows: Vec<Recorded>) -> Self {
         let mut map: BTreeMap<Address, Vec<Recorded>> = BTreeMap::new();
         for row in rows {
-            map.entry(row.address.clone()).or_default().push(row);
+            map.entry(row.address.clone()).or_insert_with(|| Vec::with_capacity(1)).push(row);
         }
         Self(Mutex::new(map))
     }
@@ -60,7 +60,8 @@ impl Records {
     /// Sets a row.
     pub fn put(&self, row: Recorded) {
         let mut map = self.lock();
-        let rows = map.entry(row.address.clone()).or_default();
+        // Almost always the only generation; a vector that grows by itself makes room for four.
+        let rows = map.entry(row.address.clone()).or_insert_with(|| Vec::with_capacity(1));
         match rows.iter_mut().find(|old| old.generation == row.generation) {
             Some(old) => *old = row,
             None => rows.push(row),

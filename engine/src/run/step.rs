@@ -124,14 +124,18 @@ fn limit(step: &Step) -> Duration {
     }
 }
 
+/// The long ways are boxed: a step is moved several times on its way to its task, and each of hundreds of tasks has the
+/// size of the longest way.
 async fn act(shared: &Shared, step: &Step) -> Done {
     let row = shared.records.get(&step.address, step.generation);
     match &step.action {
         Action::Create { spec, record, group } => {
-            return create::create(shared, step, create::Wish { spec, record, group: *group, adopted: false }).await;
+            let wish = create::Wish { spec, record, group: *group, adopted: false };
+            return Box::pin(create::create(shared, step, wish)).await;
         }
         Action::Adopt { spec, record } => {
-            return create::create(shared, step, create::Wish { spec, record, group: None, adopted: true }).await;
+            let wish = create::Wish { spec, record, group: None, adopted: true };
+            return Box::pin(create::create(shared, step, wish)).await;
         }
         Action::Record { to } => {
             started(shared, step, 0, None).await?;
@@ -165,11 +169,11 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             let host = host.or_else(|| row.address.host_of_volume());
             let host = host.and_then(|host| shared.records.newest(&host));
             unmount::unmount(shared, step, &row, host.as_ref()).await?;
-            let goes = host.as_ref().is_some_and(|host| unmount::goes(shared, step, host));
-            let done = update(shared, step, row.clone(), to, host.and_then(|host| host.id)).await;
+            let goes = || host.as_ref().is_some_and(|host| unmount::goes(shared, step, host));
+            let done = update(shared, step, row.clone(), to, host.as_ref().and_then(|host| host.id.clone())).await;
             match done {
                 // A machine that is broken lets nothing go; when it is deleted, which is next, its volumes are free.
-                Err(StepError::Failed(failure, _)) if goes && failure.class == FailureClass::Refused => {
+                Err(StepError::Failed(failure, _)) if failure.class == FailureClass::Refused && goes() => {
                     row.spec = to.clone();
                     Ok((Some("free once its host is deleted".into()), Effect::Put(row)))
                 }
@@ -184,7 +188,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         Action::Delete if step.reason == Reason::TakenBack => undo::take_back(shared, step, row).await,
         Action::Delete => delete(shared, step, row).await,
         Action::Release => release(shared, step, &row).await,
-        Action::Bootstrap { .. } => bootstrap::bootstrap(shared, step, row).await,
+        Action::Bootstrap { .. } => Box::pin(bootstrap::bootstrap(shared, step, row)).await,
         Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
             Err(gone(step).into())
         }

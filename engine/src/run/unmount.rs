@@ -29,7 +29,7 @@ pub async fn unmount(
         return Ok(());
     }
     let going = goes(shared, step, host);
-    match release(shared, host, &mount, going).await {
+    match Box::pin(release(shared, host, &mount, going)).await {
         Ok(()) => Ok(()),
         Err(failure) if going => {
             let text = format!("{} was not unmounted at {}: {}", step.address, mount.path, failure.message);

@@ -157,8 +157,11 @@ fn exit_code(saved: &SavedPlan, detailed: bool) -> ExitCode {
     }
 }
 
-/// The plan as one event.
+/// The plan as one event; it is large, so it is made only where somebody reads it.
 pub fn plan_event(cx: &Context, saved: &SavedPlan) {
+    if !cx.ui.wants_json() {
+        return;
+    }
     let (_, counts) = fold(&saved.plan);
     cx.ui.event(&json!({ "event": "plan", "counts": counts, "saved": saved }));
 }

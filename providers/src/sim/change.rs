@@ -24,6 +24,7 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     let in_place = Change::InPlace;
     let host = [
         ("tags.*", in_place),
+        ("machine", in_place),
         ("image", Change::Rebuild),
         ("authorized_keys", Change::Rebuild),
         ("user", Change::Rebuild),
@@ -31,14 +32,14 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
     let volume = [("tags.*", in_place), ("size", in_place), ("attached", in_place), ("on_remove", in_place)];
     let network = ["tags.*", "router", "dhcp", "dns", "ingress.*", "egress.*"].map(|field| (field, in_place));
     use Feature::{
-        Adopting, Backups, EnforcedSize, Mounts, Networks, Owners, Packages, Power, Routers, Rules, Services,
+        Adopting, Apart, Backups, EnforcedSize, Mounts, Networks, Owners, Packages, Power, Routers, Rules, Services,
         Snapshots, Sysctl, Users,
     };
     let hosts = [Packages, Users, Services, Sysctl, Owners, Power, Adopting];
     let others = [EnforcedSize, Mounts, Networks, Rules, Routers, Snapshots, Backups];
     Capabilities {
         changes: [(Kind::Host, table(&host)), (Kind::Volume, table(&volume)), (Kind::Network, table(&network))].into(),
-        features: hosts.into_iter().chain(others).collect(),
+        features: hosts.into_iter().chain(others).chain((!spec.machines.is_empty()).then_some(Apart)).collect(),
         creates: true,
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
@@ -128,6 +129,9 @@ impl Cloud<'_> {
                 object.attached = self.attach(&object, to, host)?;
             }
         }
+        if let (Spec::Host(from), Spec::Host(to)) = (&from, to) {
+            self.on_machine(to, from.machine.as_ref())?;
+        }
         object.spec = self.intern(detached(to.clone()))?;
         self.changed(object, token, fate)
     }
@@ -177,6 +181,9 @@ impl Cloud<'_> {
             return Ok(self.progress(&object));
         }
         self.image_exists(&image)?;
+        if let (Spec::Host(from), Spec::Host(to)) = (&from, &to) {
+            self.on_machine(to, from.machine.as_ref())?;
+        }
         let spec = self.intern(to)?;
         let incarnation = object.incarnation + 1;
         let ready = self.now() + self.shop.spec.boot.0;

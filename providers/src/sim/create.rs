@@ -96,7 +96,10 @@ impl Cloud<'_> {
         };
         self.within_quota(spec, price)?;
         match spec {
-            Spec::Host(host) => self.in_stock(host)?,
+            Spec::Host(host) => {
+                self.in_stock(host)?;
+                self.on_machine(host, None)?;
+            }
             Spec::Volume(volume) => self.has_room(&volume.backend, volume.size)?,
             Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
         }
@@ -194,6 +197,32 @@ impl Cloud<'_> {
         match self.shop.left(self.world, &host.zone, &host.offering) {
             Some(0) => Err(ProviderError::NoCapacity(format!("{} is sold out in {}", host.offering, host.zone).into())),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a host can stand on the machine that it names: in its zone, with room beside all that is there. `now` is
+    /// the machine that it stands on already.
+    pub fn on_machine(&self, host: &HostSpec, now: Option<&Text>) -> Result<(), ProviderError> {
+        let Some(name) = &host.machine else {
+            return match self.shop.machines.values().any(|machine| *machine.zone == *host.zone) {
+                true if now.is_none() && host.existing.is_none() => {
+                    Err(invalid("machine", format!("hosts in zone {} stand on machines, and none is named", host.zone)))
+                }
+                true | false => Ok(()),
+            };
+        };
+        if now == Some(name) {
+            return Ok(());
+        }
+        let machine = self.shop.machines.get(name).filter(|machine| *machine.zone == *host.zone);
+        let machine = machine.ok_or_else(|| invalid("machine", format!("there is no `{name}` in {}", host.zone)))?;
+        let used = self.world.used.machines.get(name).copied().unwrap_or_default();
+        let fits = used.vcpus + u64::from(host.size.vcpus) <= u64::from(machine.size.vcpus)
+            && used.memory + host.size.memory.0 <= machine.size.memory.0
+            && used.disk + host.size.disk.0 <= machine.size.disk.0;
+        match fits {
+            true => Ok(()),
+            false => Err(ProviderError::NoCapacity(format!("machine {name} is full").into())),
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Bytes, Money, Name, Text, TimeSpan,
-    desired::{Arch, Media, Provisioning, QuotaSpec, SimOffering, SimSpec, Size},
-    market::{BackendOffer, Capabilities, Limit, Market, Offering},
+    desired::{Arch, Media, Provisioning, QuotaSpec, SimMachines, SimOffering, SimSpec, Size},
+    market::{BackendOffer, Capabilities, Limit, Machine, Market, Offering},
 };
 
 use super::{
@@ -94,13 +94,19 @@ pub(super) struct Shop {
     pub spec: SimSpec,
     pub offerings: BTreeMap<Text, SimOffering>,
     pub storage: BTreeMap<Text, Storage>,
+    /// Physical machines by name, each with the entry of the settings that it comes from.
+    pub machines: BTreeMap<Text, SimMachines>,
     pub can: Capabilities,
 }
 
 impl Shop {
     pub fn new(name: Name, spec: SimSpec) -> Result<Self, ProviderError> {
         let (offerings, storage) = (offerings(&spec), storage(&name, &spec));
-        let shop = Self { can: capabilities(&spec), name, spec, offerings, storage };
+        let alike = |(name, alike): (&Name, &SimMachines)| {
+            alike.names(name).into_iter().map(|name| (name, alike.clone())).collect::<Vec<_>>()
+        };
+        let machines = spec.machines.iter().flat_map(alike).collect();
+        let shop = Self { can: capabilities(&spec), name, spec, offerings, storage, machines };
         shop.validate().map(|()| shop)
     }
 
@@ -134,9 +140,33 @@ impl Shop {
             namesakes: BTreeMap::new(),
             limits: limits(&self.spec.quota, &world.used),
             networks: Vec::new(),
-            machines: Vec::new(),
+            machines: self.machines(world),
             age: TimeSpan(0),
         }
+    }
+
+    /// The machines, by zone and name, and what is used of them.
+    fn machines(&self, world: &World) -> Vec<Machine> {
+        let machine = |(name, has): (&Text, &SimMachines)| {
+            let used = world.used.machines.get(name).copied().unwrap_or_default();
+            Machine {
+                name: name.clone(),
+                region: REGION.into(),
+                zone: has.zone.as_str().into(),
+                rack: has.rack.as_ref().map_or("", Name::as_str).into(),
+                size: has.size,
+                used: Size {
+                    vcpus: u32::try_from(used.vcpus).unwrap_or(u32::MAX),
+                    memory: Bytes(used.memory),
+                    disk: Bytes(used.disk),
+                },
+                price: has.price,
+                dedicated: has.dedicated.clone(),
+            }
+        };
+        let mut machines: Vec<Machine> = self.machines.iter().map(machine).collect();
+        machines.sort_by(|a, b| (&a.zone, &a.name).cmp(&(&b.zone, &b.name)));
+        machines
     }
 
     fn backend(&self, world: &World, name: &Text, storage: &Storage) -> BackendOffer {
@@ -166,6 +196,9 @@ impl Shop {
         }
         if spec.rate == Some(0) {
             return Err(invalid("rate", "no call would ever be answered; leave it out for no limit"));
+        }
+        if let Some((name, _)) = spec.machines.iter().find(|(_, machine)| !spec.zones.contains(&machine.zone)) {
+            return Err(invalid("machines", &format!("`{name}` is in a zone that this cloud does not have")));
         }
         let known = |place: &Text| {
             place.split_once('/').is_some_and(|(zone, offering)| {

@@ -107,6 +107,22 @@ pub struct Use {
     /// Backups.
     #[serde(default)]
     pub backups: u64,
+    /// What hosts use of each physical machine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub machines: BTreeMap<Text, MachineUse>,
+}
+
+/// What hosts use of a physical machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineUse {
+    /// Hosts.
+    pub hosts: u64,
+    /// Their cores.
+    pub vcpus: u64,
+    /// Their memory, in bytes.
+    pub memory: u64,
+    /// Their disks, in bytes.
+    pub disk: u64,
 }
 
 #[derive(Debug, Default)]
@@ -419,6 +435,13 @@ impl Use {
                 self.hosts += 1;
                 self.vcpus += u64::from(host.size.vcpus);
                 self.memory += host.size.memory.0;
+                if let Some(machine) = &host.machine {
+                    let machine = self.machines.entry(machine.clone()).or_default();
+                    machine.hosts += 1;
+                    machine.vcpus += u64::from(host.size.vcpus);
+                    machine.memory += host.size.memory.0;
+                    machine.disk += host.size.disk.0;
+                }
             }
             Spec::Volume(volume) => *self.storage.entry(volume.backend.clone()).or_default() += volume.size.0,
             Spec::Snapshot(_) => self.snapshots += 1,
@@ -434,6 +457,12 @@ impl Use {
                 self.hosts = self.hosts.saturating_sub(1);
                 self.vcpus = self.vcpus.saturating_sub(u64::from(host.size.vcpus));
                 self.memory = self.memory.saturating_sub(host.size.memory.0);
+                if let Some(machine) = host.machine.as_ref().and_then(|machine| self.machines.get_mut(machine)) {
+                    machine.hosts = machine.hosts.saturating_sub(1);
+                    machine.vcpus = machine.vcpus.saturating_sub(u64::from(host.size.vcpus));
+                    machine.memory = machine.memory.saturating_sub(host.size.memory.0);
+                    machine.disk = machine.disk.saturating_sub(host.size.disk.0);
+                }
             }
             Spec::Volume(volume) => {
                 let bytes = self.storage.entry(volume.backend.clone()).or_default();
@@ -453,6 +482,13 @@ impl Use {
         self.cost = self.cost.max(now.cost);
         self.snapshots = self.snapshots.max(now.snapshots);
         self.backups = self.backups.max(now.backups);
+        for (name, used) in &now.machines {
+            let peak = self.machines.entry(name.clone()).or_default();
+            peak.hosts = peak.hosts.max(used.hosts);
+            peak.vcpus = peak.vcpus.max(used.vcpus);
+            peak.memory = peak.memory.max(used.memory);
+            peak.disk = peak.disk.max(used.disk);
+        }
         for (backend, bytes) in &now.storage {
             match self.storage.get_mut(backend) {
                 Some(peak) => *peak = (*peak).max(*bytes),

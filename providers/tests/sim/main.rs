@@ -4,6 +4,7 @@ mod clients;
 mod clock;
 mod faults;
 mod ledger;
+mod machines;
 mod model;
 mod objects;
 mod support;

@@ -488,6 +488,8 @@ pub enum Spread {
     Region,
     /// Providers.
     Provider,
+    /// Zones, and racks within each of them, where machines can be seen.
+    Rack,
 }
 
 /// What decides between places that fit.

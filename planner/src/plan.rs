@@ -51,6 +51,58 @@ pub struct Plan {
     pub cost: CostChange,
     /// Objects left as they are.
     pub unchanged: usize,
+    /// What `--optimize` proposes; none: nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Box<Proposal>>,
+}
+
+/// What `plan --optimize` proposes: steps with [`Reason::Optimized`], summed up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Saved per hour, by hosts that cost less and machines that are emptied.
+    pub saved: Money,
+    /// Hosts that go to another machine while they run.
+    pub moved: usize,
+    /// Hosts that are replaced elsewhere.
+    pub replaced: usize,
+    /// Hosts that would cost less elsewhere and stay because the brake `max_replaced` is used up.
+    pub braked: usize,
+    /// Hosts that are younger than `policy.min_residence` and were left out.
+    pub young: usize,
+    /// Machines that stand empty afterwards.
+    pub emptied: Vec<Emptied>,
+    /// How full the machines in use are, by zone.
+    pub filled: Vec<Filled>,
+}
+
+/// A machine that stands empty afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emptied {
+    /// Where.
+    pub provider: Name,
+    /// The provider's name of it.
+    pub machine: Text,
+    /// What it costs per hour while a host stands on it.
+    pub saved: Money,
+}
+
+/// How full the machines in use of a zone are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// Where.
+    pub provider: Name,
+    /// Zone.
+    pub zone: Text,
+    /// The scarcer resource: `vcpus`, `memory` or `disk`.
+    pub resource: Text,
+    /// Machines in use now.
+    pub machines_before: usize,
+    /// Machines in use afterwards.
+    pub machines_after: usize,
+    /// The share of it that is used on them now.
+    pub share_before: Percent,
+    /// The share of it that is used on them afterwards.
+    pub share_after: Percent,
 }
 
 /// What a run takes back when one of its steps fails: what it made and was not there before, in reverse order of needs.
@@ -285,6 +337,14 @@ pub enum Reason {
     Moved {
         /// The address before.
         from: Address,
+    },
+    /// `--optimize` proposes it.
+    Optimized {
+        /// The machine that it leaves, and that stands empty then; none: the host costs less where it goes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        empties: Option<Text>,
+        /// What is saved per hour: the price of that machine, or what the host costs less.
+        saved: Money,
     },
     /// Another step makes it necessary.
     FollowsFrom {

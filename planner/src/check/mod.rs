@@ -13,6 +13,7 @@
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
 //! | `classes` | who gives way to whom |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
+//! | `machines` | a host that comes to a physical machine may stand there; nothing is optimized unasked |
 //! | `room` | no limit is broken at any moment |
 //! | `undo` | what would be taken back is what the run makes, and goes before what it needs |
 //! | `whole` | serials, stable names, nothing forgotten, bootstraps |
@@ -31,6 +32,7 @@ mod copies;
 mod envelope;
 mod facts;
 mod guard;
+mod machines;
 mod networks;
 mod order;
 mod place;
@@ -125,6 +127,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     classes::check(&facts, &mut notes);
     place::check(&facts, &mut notes);
     together::check(&facts, &mut notes);
+    machines::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);

@@ -199,7 +199,7 @@ fn spot_unfit(
     if wanted_size.is_some_and(|wanted| !enough(&host.size, &wanted)) {
         return Some("it is smaller than its pool asks for".into());
     }
-    if let Some(why) = not_theirs(facts, offered, pool) {
+    if let Some(why) = not_theirs(facts, provider, offered, pool) {
         return Some(why.into());
     }
     if let Some(why) = unlike(input, provider, offered, host, pool) {
@@ -239,13 +239,23 @@ fn spot_unfit(
 }
 
 /// Why machines of an offering are not for hosts of a pool.
-pub(super) fn not_theirs(facts: &Facts<'_>, offered: &Offering, pool: &PoolSpec) -> Option<&'static str> {
+pub(super) fn not_theirs(
+    facts: &Facts<'_>,
+    provider: &Name,
+    offered: &Offering,
+    pool: &PoolSpec,
+) -> Option<&'static str> {
+    let here =
+        |machine: &pool_inventory::market::Machine| machine.zone == offered.zone && machine.region == offered.region;
+    let on_machines = || facts.input.markets.get(provider).is_some_and(|market| market.machines.iter().any(here));
     let alone = facts.input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
     let named = pool.place.offerings.is_empty() || pool.place.offerings.iter().any(|p| wildcard(p, &offered.name));
     match &offered.dedicated {
         _ if !named => Some("its offering is not in place.offerings"),
         Some(tenant) if *tenant != pool.tenant => Some("its offering is dedicated to another tenant"),
-        None if alone == Some(Isolation::DedicatedHosts) => Some("its offering is shared, and its tenant shares none"),
+        None if alone == Some(Isolation::DedicatedHosts) && !on_machines() => {
+            Some("its offering is shared, and its tenant shares none")
+        }
         _ => None,
     }
 }

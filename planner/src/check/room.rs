@@ -101,6 +101,11 @@ fn open(facts: &Facts<'_>) -> BTreeMap<Text, Account> {
             add(format!("provider/{provider}/{what}"), Some(limit.limit), Some(limit.used));
         }
     }
+    for (provider, market) in &facts.input.markets {
+        for (name, limit) in market.machines.iter().flat_map(|machine| machine.accounts(provider)) {
+            add(name.to_string(), Some(limit.limit), Some(limit.used));
+        }
+    }
     for backend in facts.input.markets.values().flat_map(|market| &market.backends) {
         add(format!("backend/{}", backend.name), Some(backend.capacity.0), Some(backend.allocated.0));
     }

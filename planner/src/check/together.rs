@@ -70,7 +70,7 @@ fn at(level: Spread, key: Key<'_>) -> Key<'_> {
     match level {
         Spread::Provider => (key.0, "", ""),
         Spread::Region => (key.0, key.1, ""),
-        Spread::Zone => key,
+        Spread::Zone | Spread::Rack => key,
     }
 }
 
@@ -144,7 +144,7 @@ fn open<'f>(facts: &'f Facts<'_>, pool: &PoolSpec) -> BTreeSet<Key<'f>> {
                 && suits
                 && served
                 && sure
-                && not_theirs(facts, offer, pool).is_none()
+                && not_theirs(facts, provider, offer, pool).is_none()
                 && allowed(pool, provider, &offer.region, &offer.zone)
             {
                 out.insert((provider.as_str(), &*offer.region, &*offer.zone));

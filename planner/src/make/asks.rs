@@ -75,7 +75,7 @@ pub(crate) fn too_small(has: &Size, wanted: &Size) -> Option<Text> {
 }
 
 /// Why hosts of a pool may not take an offering, whatever it has.
-pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) -> Option<Text> {
+pub(crate) fn barred(input: &PlanInput, provider: &Name, pool: &PoolSpec, offering: &Offering) -> Option<Text> {
     let allowed = &pool.place.offerings;
     if !allowed.is_empty() && !allowed.iter().any(|pattern| wildcard(pattern, &offering.name)) {
         return Some("not in place.offerings".into());
@@ -85,12 +85,19 @@ pub(crate) fn barred(input: &PlanInput, pool: &PoolSpec, offering: &Offering) ->
     }
     let isolation = input.desired.tenants.get(&pool.tenant).map(|tenant| tenant.isolation);
     match (&offering.dedicated, isolation) {
-        (None, Some(Isolation::DedicatedHosts)) => {
+        // Where machines are known, each host goes to one that it does not share.
+        (None, Some(Isolation::DedicatedHosts)) if !on_machines(input, provider, offering) => {
             Some(format!("shares machines with others, and tenant {} does not", pool.tenant).into())
         }
         (Some(owner), _) if *owner != pool.tenant => Some(format!("dedicated to tenant {owner}").into()),
         _ => None,
     }
+}
+
+/// Whether hosts in the zone of an offering stand on physical machines that can be seen.
+fn on_machines(input: &PlanInput, provider: &Name, offering: &Offering) -> bool {
+    let here = |m: &pool_inventory::market::Machine| m.zone == offering.zone && m.region == offering.region;
+    input.markets.get(provider).is_some_and(|market| market.machines.iter().any(here))
 }
 
 /// What an offering lacks of what a machine must have besides its size.

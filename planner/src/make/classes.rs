@@ -43,7 +43,7 @@ impl Planner<'_> {
             Fate::Change { .. } => Some(1),
             Fate::Replace(_) => Some(2),
             Fate::Make(_) => Some(3),
-            Fate::Remove(_) | Fate::Forget(_) => None,
+            Fate::Improve | Fate::Remove(_) | Fate::Forget(_) => None,
         };
         let mut queue: Vec<(u8, HostId)> = self.host_ids().into_iter().filter_map(|id| Some((turn(id)?, id))).collect();
         if !self.ranked {

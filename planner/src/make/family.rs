@@ -157,7 +157,7 @@ impl<'a> Builder<'_, 'a> {
             }
             let Some((rank, beside)) = places[&place] else { continue };
             let (size, small) = self.size(offering);
-            if let Some(why) = barred(self.input, self.spec, offering).or(small) {
+            if let Some(why) = barred(self.input, provider, self.spec, offering).or(small) {
                 *dry.entry((&offering.name, why)).or_default() += 1;
                 continue;
             }
@@ -302,7 +302,8 @@ pub(crate) fn domain_key(spread: Option<Spread>, provider: &str, region: &Text, 
         None => (none(), none(), none()),
         Some(Spread::Provider) => (provider.into(), none(), none()),
         Some(Spread::Region) => (provider.into(), region.clone(), none()),
-        Some(Spread::Zone) => (provider.into(), region.clone(), zone.clone()),
+        // Racks are told apart when a machine is chosen.
+        Some(Spread::Zone | Spread::Rack) => (provider.into(), region.clone(), zone.clone()),
     }
 }
 

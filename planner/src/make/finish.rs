@@ -25,6 +25,7 @@ impl Planner<'_> {
         let touched: BTreeSet<&Address> =
             steps.iter().map(|step| &step.address).chain(declined.iter().map(|d| &d.address)).collect();
         let unchanged = self.count_unchanged(&touched);
+        let proposal = self.proposal.take().map(Box::new);
         let desired = &self.input.desired;
         let undo = (self.input.scope.on_failure == OnFailure::Undo).then(|| super::undo::undo(&steps, self.input));
         let used: BTreeSet<&Name> = steps.iter().map(|step| &step.provider).collect();
@@ -48,6 +49,7 @@ impl Planner<'_> {
             declined,
             bootstraps,
             unchanged,
+            proposal,
         })
     }
 
@@ -205,6 +207,7 @@ impl Planner<'_> {
             after = after + now - was;
             recorded.insert(key, now);
         }
-        CostChange { before, after }
+        let machines = self.machines_cost(steps);
+        CostChange { before: before + machines.0, after: after + machines.1 }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     family::{Builder, Family, domain_key},
     ledger::{Ledger, amount_in},
     near::Others,
-    seats::{Fresh, Room, Rules, Session, Space},
+    seats::{Fresh, Rules, Session, Space},
     tiers::Tiers,
 };
 use crate::{
@@ -172,9 +172,7 @@ impl<'a> Planner<'a> {
         before: &super::ledger::Charges,
         own: &super::ledger::Charges,
     ) -> Result<(Space, super::ledger::Charges), Text> {
-        let mut room =
-            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
-        super::seats::backend((provider, zone), (tenant, fresh, None), (before, own), &mut room)
+        super::seats::backend((provider, zone), (tenant, fresh, None), (before, own), &mut self.room())
     }
 
     /// The groups as the plan shows them.
@@ -238,6 +236,11 @@ impl<'a> Planner<'a> {
                 break;
             }
             if listed.contains(&spot.stock) || !inside(at, spot) || !self.stock.left(spot.stock) {
+                continue;
+            }
+            // Which machine would have room for which host of the group, nobody can say for all of them at once.
+            let (region, zone) = (&spot.offering.region, &spot.offering.zone);
+            if self.machines.zone(spot.provider, region, zone).is_some() {
                 continue;
             }
             let beyond = |(id, amount): &(super::ledger::AccountId, u64)| {

@@ -49,7 +49,7 @@ impl<'a> Planner<'a> {
                 self.states[id.0][id.1].fate = Fate::Nothing;
                 self.enter(id);
             }
-            fate @ (Fate::Remove(_) | Fate::Forget(_)) => self.states[id.0][id.1].fate = fate,
+            fate @ (Fate::Improve | Fate::Remove(_) | Fate::Forget(_)) => self.states[id.0][id.1].fate = fate,
         }
         Ok(())
     }
@@ -66,7 +66,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Brings record and power up to date; the answer is the last step of that.
-    fn stay(&mut self, (pool, host): HostId, reason: Option<&Reason>) {
+    pub(crate) fn stay(&mut self, (pool, host): HostId, reason: Option<&Reason>) {
         let Some(row) = self.newest(pool, host) else { return };
         let edit = self.states[pool][host].edit.take();
         let first = self.first(row, edit);
@@ -139,7 +139,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Takes what a changed host uses more; the answer is what to wait for, and what it will give back.
-    fn room_for_change(&mut self, id: HostId, row: usize, to: &Spec) -> Result<(Vec<DraftId>, Charges), Why> {
+    pub(crate) fn room_for_change(
+        &mut self,
+        id: HostId,
+        row: usize,
+        to: &Spec,
+    ) -> Result<(Vec<DraftId>, Charges), Why> {
         let now = &self.world.rows[row].now;
         let edit = self.states[id.0][id.1].edit.as_ref().map(|(edit, _)| &**edit);
         let (tenant, price) = edit.map_or((&now.tenant, now.price), |edit| (&edit.tenant, edit.price));
@@ -199,6 +204,13 @@ impl<'a> Planner<'a> {
             self.states[pool][host].fate = Fate::Nothing;
             return Ok(());
         };
+        self.swap(id, reason, made);
+        Ok(())
+    }
+
+    /// Puts another host, that has a place, in the place of one that stands.
+    pub(crate) fn swap(&mut self, (pool, host): HostId, reason: Reason, made: Made) {
+        let Some(row) = self.newest(pool, host) else { return };
         let first = self.first(row, None);
         let mut needs = self.leftovers(Some(row));
         let delete = self.delete_for(row, reason.clone(), &made.charges);
@@ -208,8 +220,7 @@ impl<'a> Planner<'a> {
         let state = &mut self.states[pool][host];
         (state.down, state.power_on) = (Some(delete), false);
         let generation = self.world.rows[row].now.generation + 1;
-        self.create(id, generation, reason, needs, made);
-        Ok(())
+        self.create((pool, host), generation, reason, needs, made);
     }
 
     fn create(&mut self, (pool, host): HostId, generation: u32, reason: Reason, mut needs: Vec<DraftId>, made: Made) {

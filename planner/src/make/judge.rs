@@ -135,6 +135,13 @@ impl<'a> Planner<'a> {
         Ok(state)
     }
 
+    /// The machine that a host stands on: wherever it was seen.
+    fn machine_of(&self, row: usize) -> Option<Text> {
+        let world = &self.world.rows[row];
+        let seen = world.sight.there().and_then(|seen| seen.spec.host());
+        seen.or(world.now.spec.host())?.machine.clone()
+    }
+
     fn replaced_network(&self, row: usize) -> Option<Address> {
         if self.networks.is_empty() {
             return None;
@@ -156,7 +163,7 @@ impl<'a> Planner<'a> {
         match &*kept {
             Kept::Stays(wanted) => {
                 let address = self.own_address(id, row, decl);
-                let wanted = with_address(wanted, address);
+                let wanted = with_own(wanted, address, self.machine_of(row));
                 self.judge_spec(row, decl, &wanted, state, to);
                 self.reprice(row, state, to);
             }
@@ -303,10 +310,12 @@ impl EditedRow {
     }
 }
 
-/// Hosts that stand alike are wished alike, but for their addresses.
-fn with_address(wanted: &Spec, address: Option<IpAddr>) -> Cow<'_, Spec> {
-    match (wanted, address) {
-        (Spec::Host(host), Some(_)) => Cow::Owned(Spec::Host(HostSpec { address, ..host.clone() })),
+/// Hosts that stand alike are wished alike, but for their addresses and machines.
+fn with_own(wanted: &Spec, address: Option<IpAddr>, machine: Option<Text>) -> Cow<'_, Spec> {
+    match wanted {
+        Spec::Host(host) if address.is_some() || host.machine != machine => {
+            Cow::Owned(Spec::Host(HostSpec { address, machine, ..host.clone() }))
+        }
         _ => Cow::Borrowed(wanted),
     }
 }

@@ -39,7 +39,10 @@ pub(crate) fn compare(
     let there = seen.as_deref().unwrap_or(applied);
     let wanted = keeping_ignored(wanted, there, ignore);
     let counts = |change: &FieldChange| !ignored(&change.field, ignore);
-    let declared: Vec<FieldChange> = applied.changes(&wanted).into_iter().filter(counts).collect();
+    // Where a host stands is declared nowhere: one that others moved is recorded where it is.
+    let stays = |change: &FieldChange| &*change.field == "machine" && machine(there) == machine(&wanted);
+    let declared: Vec<FieldChange> =
+        applied.changes(&wanted).into_iter().filter(|change| counts(change) && !stays(change)).collect();
     let drifted: Vec<FieldChange> =
         seen.as_deref().map_or_else(Vec::new, |seen| applied.changes(seen).into_iter().filter(counts).collect());
     let fields = there.changes(&wanted);
@@ -58,6 +61,10 @@ pub(crate) fn compare(
         return Delta::Same;
     }
     Delta::Record { to: wanted.into_owned(), reason }
+}
+
+fn machine(spec: &Spec) -> Option<&Text> {
+    spec.host()?.machine.as_ref()
 }
 
 /// Fields that no cloud knows: changing them changes the record alone.
@@ -124,6 +131,7 @@ fn copy_host_field(to: &mut HostSpec, from: &HostSpec, field: &str) {
         "addresses" => to.address = from.address,
         "public" => to.public = from.public.clone(),
         "apart" => to.apart = from.apart,
+        "machine" => to.machine = from.machine.clone(),
         "root" => to.root = from.root.clone(),
         tag => copy_tag(&mut to.tags, &from.tags, tag),
     }

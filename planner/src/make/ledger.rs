@@ -67,6 +67,9 @@ impl Ledger {
                 let name = format!("provider/{provider}/{what}").into();
                 ledger.open(name, limit.limit, Some(limit.used), &mut reported);
             }
+            for (name, limit) in market.machines.iter().flat_map(|machine| machine.accounts(provider)) {
+                ledger.open(name, limit.limit, Some(limit.used), &mut reported);
+            }
             for backend in &market.backends {
                 let name = format!("backend/{}", backend.name).into();
                 ledger.open(name, backend.capacity.0, Some(backend.allocated.0), &mut reported);
@@ -187,6 +190,17 @@ impl Ledger {
                 account.freed.push_back((by, rest - covered));
             }
         }
+    }
+
+    /// The account of a name, where it has a limit.
+    pub(crate) fn account(&self, name: &str) -> Option<AccountId> {
+        self.ids.get(name).copied()
+    }
+
+    /// What is left in all, with what deletions give back.
+    pub(crate) fn left(&self, id: AccountId) -> u64 {
+        let account = &self.accounts[id.0 as usize];
+        account.freed.iter().fold(account.room, |sum, (_, freed)| sum.saturating_add(*freed))
     }
 
     /// Room that was there before the plan and is left; what deletions give back does not count.

@@ -10,6 +10,7 @@
 //! | `copies` | snapshots and backups: kept, forgotten, or destroyed with everything |
 //! | `removal` | deletions first, so that others can use the room |
 //! | `hosts`, `volumes`, `retype`, `fresh` | changes, then replacements, then new hosts, each with its volumes |
+//! | `optimize`, `packing` | only with `--optimize`: hosts go where they cost less, and leave machines that stand empty then |
 //! | `errands` | in place of all these: what a user asks for by name |
 //! | `boot` | bootstraps, once it is known which hosts stand |
 //! | `finish` | order, groups, serials, demand, cost |
@@ -18,7 +19,7 @@
 //! Where room is scarce, `rehearse` looks at all new hosts together, which is a `puzzle`; a small one is searched to the end
 //! (`exhaust`).
 //! `near` says which places hosts of other pools close.
-//! `asks`, `family`, `seats`, `seating`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
+//! `asks`, `family`, `seats`, `seating`, `machines`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,10 +50,13 @@ mod hosts;
 mod judge;
 mod ladder;
 pub(crate) mod ledger;
+pub(crate) mod machines;
 mod moves;
 mod near;
 mod networks;
+mod optimize;
 mod order;
+mod packing;
 mod puzzle;
 mod record;
 mod rehearse;
@@ -74,6 +78,7 @@ use self::{
     draft::{DraftId, Drafts},
     groups::{GroupDraft, Places},
     ledger::Ledger,
+    machines::Machines,
     networks::NetworkState,
     relief::{Found, Victims, Yields},
     roster::Pool,
@@ -86,7 +91,7 @@ use self::{
 use crate::{
     error::PlanError,
     input::PlanInput,
-    plan::{Declined, Plan, Reason, Why},
+    plan::{Declined, Plan, Proposal, Reason, Why},
 };
 
 /// What will be done about a host.
@@ -100,6 +105,8 @@ pub(crate) enum Fate {
     Make(Reason),
     /// It is changed where it stands, or gets a new system.
     Change { how: Change, to: Box<Spec>, reason: Reason },
+    /// It stays, or another takes its place where that costs less: what is left is looked at last.
+    Improve,
     /// Another takes its place; no reason: because of its place, in words.
     Replace(Reason),
     /// It goes.
@@ -112,6 +119,8 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct HostState {
     pub fate: Fate,
+    /// It may be moved where that saves something.
+    pub movable: bool,
     /// It is off and must be on.
     pub power_on: bool,
     /// How its record changes before anything else is done.
@@ -146,6 +155,7 @@ impl HostState {
     pub(crate) fn new(fate: Fate) -> Self {
         Self {
             fate,
+            movable: false,
             power_on: false,
             edit: None,
             present: false,
@@ -184,6 +194,7 @@ pub(crate) struct Planner<'a> {
     pub ledger: Ledger,
     pub stock: Stock,
     pub tiers: Tiers<'a>,
+    pub machines: Machines<'a>,
     /// Places per pool, once they are looked for.
     pub places: BTreeMap<usize, Places<'a>>,
     /// Places per wish, shared by pools with the same wish.
@@ -194,6 +205,8 @@ pub(crate) struct Planner<'a> {
     pub groups: Vec<GroupDraft<'a>>,
     pub drafts: Drafts,
     pub declined: Vec<Declined>,
+    /// What `--optimize` found.
+    pub proposal: Option<Proposal>,
     /// Volumes that get their first content from one that is to be made: they wait for it.
     pub copied: Vec<copies::Copied<'a>>,
     /// Snapshots that stay, by the volume that they keep from going.
@@ -260,6 +273,7 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> 
     if !planner.found.is_empty() {
         return Ok(Attempt::Yield(planner.found));
     }
+    planner.find_gains()?;
     planner.make_networks();
     planner.copies();
     planner.remove();
@@ -269,6 +283,8 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> 
         return Ok(Attempt::Yield(planner.found));
     }
     planner.tell_short();
+    planner.improve()?;
+    planner.consolidate();
     planner.copied_volumes();
     if let Some((network, why)) = planner.stuck_network() {
         return Ok(Attempt::Pin(network, why));
@@ -304,6 +320,7 @@ impl<'a> Planner<'a> {
         Ok(Self {
             stock: Stock::new(input),
             tiers: Tiers::default(),
+            machines: Machines::new(input, &world, &ledger),
             places: BTreeMap::new(),
             families: BTreeMap::new(),
             census: None,
@@ -321,6 +338,7 @@ impl<'a> Planner<'a> {
             ledger,
             kept,
             declined,
+            proposal: None,
             copied: Vec::new(),
             snapshots: BTreeMap::new(),
             pinned,

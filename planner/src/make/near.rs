@@ -220,7 +220,7 @@ impl<'a> Planner<'a> {
 
 fn word(level: Spread) -> &'static str {
     match level {
-        Spread::Zone => "zone",
+        Spread::Zone | Spread::Rack => "zone",
         Spread::Region => "region",
         Spread::Provider => "provider",
     }

@@ -260,7 +260,7 @@ impl Planner<'_> {
                 }
                 self.create_network(address, generation, needs, reason, state);
             }
-            Fate::Keep | Fate::Nothing | Fate::Remove(_) | Fate::Forget(_) => {}
+            Fate::Keep | Fate::Nothing | Fate::Improve | Fate::Remove(_) | Fate::Forget(_) => {}
         }
     }
 

@@ -273,7 +273,7 @@ impl Planner<'_> {
         let free = self.reach.covers(address) && self.reach.may_go(address) && !self.yields.spared.contains(address);
         let row = &self.world.rows[row];
         let stands = match state.fate {
-            Fate::Keep | Fate::Change { .. } | Fate::Replace(_) => state.present && !state.remade,
+            Fate::Keep | Fate::Improve | Fate::Change { .. } | Fate::Replace(_) => state.present && !state.remade,
             Fate::Make(_) => true, // what is left of it would be made again
             _ => false,
         };

@@ -51,7 +51,8 @@ impl<'a> Planner<'a> {
         self.mind_others(id.0)?;
         let (fresh, pin) = self.wanted_space(id, decl);
         let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
-        let ask = Ask { tenant: &decl.tenant, fresh, pin, own };
+        let Some(name) = self.pools[id.0].name.clone() else { return Ok(None) };
+        let ask = Ask { tenant: &decl.tenant, fresh, pin, own, pool: &name, place: &decl.place, opens: true };
         if let Some(seat) = self.try_seat(id, &ask) {
             return Ok(Some(self.seated(id, decl, seat)));
         }
@@ -84,9 +85,7 @@ impl<'a> Planner<'a> {
     fn try_seat(&mut self, id: HostId, ask: &Ask<'_, 'a>) -> Option<Seat> {
         let mut places = self.places.remove(&id.0)?;
         let family = std::rc::Rc::clone(&places.family);
-        let mut room =
-            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
-        let found = places.session.seat(&family, ask, &mut room);
+        let found = places.session.seat(&family, ask, &mut self.room());
         self.places.insert(id.0, places);
         found
     }
@@ -95,10 +94,9 @@ impl<'a> Planner<'a> {
     fn wants(&mut self, id: HostId, ask: &Ask<'_, 'a>) -> Vec<Want> {
         let Some(places) = self.places.get(&id.0) else { return Vec::new() };
         let family = std::rc::Rc::clone(&places.family);
-        let mut room =
-            Room { input: self.input, ledger: &mut self.ledger, stock: &mut self.stock, tiers: &mut self.tiers };
         let open = |at: &usize| ask.open(&family.spots[*at]) && !places.session.barred(*at);
         let open: Vec<usize> = (0..family.spots.len()).filter(open).take(MAX_SPOTS).collect();
+        let mut room = self.room();
         let want = |at: usize| {
             let spot = &family.spots[at];
             let charges = sized(spot, ask, &mut room)?;
@@ -107,13 +105,24 @@ impl<'a> Planner<'a> {
         open.into_iter().filter_map(want).collect()
     }
 
-    fn seated(&mut self, id: HostId, decl: &'a PoolSpec, seat: Seat) -> Made {
+    /// What placing looks at.
+    pub(crate) fn room(&mut self) -> Room<'_, 'a> {
+        Room {
+            input: self.input,
+            ledger: &mut self.ledger,
+            stock: &mut self.stock,
+            tiers: &mut self.tiers,
+            machines: &mut self.machines,
+        }
+    }
+
+    pub(crate) fn seated(&mut self, id: HostId, decl: &'a PoolSpec, seat: Seat) -> Made {
         let group = self.group_of(id, seat.spot);
         let keys = self.keys(id.0);
         let spot = &self.places[&id.0].family.spots[seat.spot];
         let address = decl.addresses.get(&self.pools[id.0].hosts[id.1].address.name).copied();
         Made {
-            spec: Spec::Host(HostSpec { address, ..spot.host(decl, &keys) }),
+            spec: Spec::Host(HostSpec { address, machine: seat.machine, ..spot.host(decl, &keys) }),
             provider: spot.provider.clone(),
             price: spot.price,
             group: Some(group),

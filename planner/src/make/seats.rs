@@ -12,6 +12,7 @@ use super::{
     draft::DraftId,
     family::{Family, Spot},
     ledger::{AccountId, Charges, Ledger, merge},
+    machines::{Guest, Machines, amounts},
     tiers::{Tiers, volume_price},
 };
 use crate::{input::PlanInput, plan::Refusal};
@@ -93,6 +94,8 @@ pub(crate) struct Seat {
     pub needs: Vec<DraftId>,
     /// All that was taken, host and volumes.
     pub charges: Charges,
+    /// The physical machine, where the zone has some.
+    pub machine: Option<Text>,
 }
 
 /// Why no place was left.
@@ -112,6 +115,11 @@ pub(crate) struct Ask<'p, 'a> {
     pub pin: Option<(Name, Text)>,
     /// What its predecessor gives back just before.
     pub own: Charges,
+    /// Its pool, and how that wants its hosts placed.
+    pub pool: &'p Name,
+    pub place: &'p Place,
+    /// Whether it may be the first on a physical machine.
+    pub opens: bool,
 }
 
 impl Ask<'_, '_> {
@@ -180,6 +188,7 @@ pub(crate) struct Room<'r, 'a> {
     pub ledger: &'r mut Ledger,
     pub stock: &'r mut Stock,
     pub tiers: &'r mut Tiers<'a>,
+    pub machines: &'r mut Machines<'a>,
 }
 
 impl Session {
@@ -240,6 +249,24 @@ impl Session {
     fn dequeue(&mut self, domain: usize) {
         if let Some(key) = self.key(domain) {
             self.queue.remove(&key);
+        }
+    }
+
+    /// Whether a host that goes from one domain to another leaves its pool no less evenly spread.
+    pub(crate) fn evens(&self, from: Option<u32>, to: u32) -> bool {
+        let count = |domain: u32| self.counts[domain as usize];
+        !(self.rules.even || self.rules.most.is_some())
+            || from == Some(to)
+            || from.is_some_and(|from| count(to) < count(from))
+    }
+
+    /// Notes that a host goes from one domain to another.
+    pub(crate) fn goes(&mut self, from: Option<u32>, to: u32) {
+        for (domain, more) in from.map(|from| (from, false)).into_iter().chain([(to, true)]) {
+            let domain = domain as usize;
+            self.dequeue(domain);
+            self.counts[domain] = if more { self.counts[domain] + 1 } else { self.counts[domain].saturating_sub(1) };
+            self.enqueue(domain);
         }
     }
 
@@ -439,15 +466,16 @@ impl Session {
         places.chain(tenant).collect()
     }
 
-    fn attempt<'a>(
+    /// Takes this place, if there is room.
+    pub(crate) fn attempt<'a>(
         &mut self,
         family: &Family<'a>,
-        at: usize,
+        index: usize,
         ask: &Ask<'_, 'a>,
         (backends, room): (&[Text], &mut Room<'_, 'a>),
     ) -> Option<Seat> {
-        let spot = &family.spots[at];
-        if let Some(why) = self.bars.get(at).and_then(Option::clone) {
+        let spot = &family.spots[index];
+        if let Some(why) = self.bars.get(index).and_then(Option::clone) {
             self.refuse(format!("{}/{}", spot.provider, spot.offering.zone).into(), why);
             return None;
         }
@@ -463,6 +491,17 @@ impl Session {
                 return None;
             }
         };
+        let amounts = amounts(&spot.size, spot.root.is_some());
+        let guest = Guest { tenant: ask.tenant, pool: ask.pool, place: ask.place, amounts, opens: ask.opens };
+        let at = (spot.provider.as_str(), &*spot.offering.region, &*spot.offering.zone);
+        let (slot, charges) = match room.machines.choose(room.ledger, at, &guest, &ask.own) {
+            None => (None, charges),
+            Some(Ok(choice)) => (Some(choice.slot), merge(charges.into_iter().chain(choice.charges))),
+            Some(Err(why)) => {
+                self.refuse(name(), why);
+                return None;
+            }
+        };
         if let Err(account) = room.ledger.fits(&charges, &ask.own) {
             let (text, limit, used) = room.ledger.describe(account, &charges);
             if text.starts_with("tenant/") {
@@ -474,7 +513,11 @@ impl Session {
         }
         let mut needs = room.ledger.take(&charges, &ask.own);
         needs.extend(room.stock.take(spot.stock));
-        Some(Seat { spot: at, space, needs, charges })
+        let machine = slot.map(|slot| {
+            room.machines.enter(slot, ask.tenant, Some(ask.pool));
+            room.machines.slots[slot].machine.name.clone()
+        });
+        Some(Seat { spot: index, space, needs, charges, machine })
     }
 
     fn refuse(&mut self, candidate: Text, why: Text) {

@@ -72,7 +72,12 @@ impl<'a> Planner<'a> {
             *spot.provider == now.provider && spot.offering.zone == host.zone && spot.offering.region == host.region
         };
         for spot in family.spots.iter().filter(same_place).filter(|spot| self.stock.left(spot.stock)) {
-            let wanted = Spec::Host(HostSpec { address, root: root.clone(), ..spot.host(decl, &keys) });
+            let wanted = Spec::Host(HostSpec {
+                address,
+                root: root.clone(),
+                machine: host.machine.clone(),
+                ..spot.host(decl, &keys)
+            });
             let fields = now.spec.changes(&wanted);
             let gentle = |c: &&Capabilities| fields.iter().all(|f| c.change(Kind::Host, &f.field) < Change::Replace);
             if capabilities.as_ref().is_some_and(gentle) {
@@ -145,7 +150,7 @@ fn keep<'a>(
     }
     let same = |o: &&Offering| o.name == host.offering && o.zone == host.zone && o.region == host.region;
     let offering = market.and_then(|market| market.offerings.iter().find(same));
-    if let Some(why) = offering.and_then(|offering| barred(input, decl, offering)) {
+    if let Some(why) = offering.and_then(|offering| barred(input, provider, decl, offering)) {
         return Kept::Barred(why);
     }
     let size = match (machine(decl), offering.filter(|o| o.elastic)) {
@@ -175,7 +180,7 @@ fn keep<'a>(
         root,
         console_keys: console(input, pool, provider),
         existing: None,
-        machine: host.machine.clone(),
+        machine: None,
     })))
 }
 

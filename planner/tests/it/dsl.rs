@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pool_inventory::{
     Address, Bytes, Money, Name, Percent, Text,
     desired::*,
-    market::{Change, Drift, Feature, HostSeen, Limit, NetworkOffer},
+    market::{Change, Drift, Feature, HostSeen, Limit, Machine, NetworkOffer},
     object::{Endpoint, Spec, Status},
 };
 use pool_planner::{
@@ -73,6 +73,7 @@ fn planned(world: &World, words: &[&str]) -> Result<Plan, pool_planner::PlanErro
             ("stop", host) => scope.errands.push(Errand::Power { host: host.parse().unwrap(), on: false }),
             ("start", host) => scope.errands.push(Errand::Power { host: host.parse().unwrap(), on: true }),
             ("restart", host) => scope.errands.push(Errand::Restart { host: host.parse().unwrap() }),
+            ("optimize", _) => scope.optimize = true,
             ("override", "max_replaced") => drop(scope.overrides.insert(Brake::MaxReplaced, "test".into())),
             ("override", "max_destroyed") => drop(scope.overrides.insert(Brake::MaxDestroyed, "test".into())),
             _ => panic!("unknown option {word}"),
@@ -143,6 +144,7 @@ fn happen(world: &mut World, words: &[&str]) {
                 features.remove(&feature);
             });
         }
+        "machines" => machines(world, words[1], &options),
         "stock" => stock(world, words[1], words[2].parse().unwrap()),
         "total" => {
             let parts: Vec<&str> = words[1].split('/').collect();
@@ -311,6 +313,41 @@ fn cloud(world: &mut World, provider: &str, options: &[(&str, &str)]) {
     }
 }
 
+/// `machines PROVIDER/ZONE/NAME count=… vcpus=… memory=… price=… rack=… dedicated=…`
+fn machines(world: &mut World, entry: &str, options: &[(&str, &str)]) {
+    let mut parts = entry.split('/');
+    let (provider, zone, prefix) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    let (mut count, mut size, mut price, mut rack, mut dedicated) = (1, Size::default(), 0, "", None);
+    size.disk = Bytes::gib(10_000);
+    for (key, value) in options {
+        match *key {
+            "count" => count = value.parse().unwrap(),
+            "vcpus" => size.vcpus = value.parse().unwrap(),
+            "memory" => size.memory = gib(value),
+            "price" => price = value.parse().unwrap(),
+            "rack" => rack = value,
+            "dedicated" => dedicated = Some(name(value)),
+            _ => panic!("unknown option {key}"),
+        }
+    }
+    let capabilities = world.capabilities.get_mut(provider).unwrap();
+    capabilities.changes.get_mut(&pool_inventory::Kind::Host).unwrap().insert("machine".into(), Change::InPlace);
+    capabilities.features.insert(Feature::Apart);
+    let machines = &mut world.markets.get_mut(provider).unwrap().machines;
+    machines.retain(|machine| !machine.name.starts_with(&format!("{prefix}-")));
+    machines.extend((0..count).map(|number: u32| Machine {
+        name: format!("{prefix}-{number}").into(),
+        region: "r".into(),
+        zone: zone.into(),
+        rack: rack.into(),
+        size,
+        used: Size::default(),
+        price: Money(price * 1000),
+        dedicated: dedicated.clone(),
+    }));
+    machines.sort_by(|a, b| (&a.region, &a.zone, &a.name).cmp(&(&b.region, &b.zone, &b.name)));
+}
+
 fn tier(world: &mut World, tier: &str, options: &[(&str, &str)]) {
     let backends = options.iter().find(|(key, _)| *key == "on").map(|(_, value)| value.split(',').collect::<Vec<_>>());
     world.tier(tier, &backends.unwrap());
@@ -339,6 +376,7 @@ fn policy(world: &mut World, words: &[&str]) {
         let (key, value) = word.split_once('=').unwrap();
         let share: Percent = value.parse().unwrap();
         match key {
+            "min_gain" => world.desired.policy.min_gain = share,
             "max_replaced" => world.desired.policy.max_replaced = share,
             _ => world.desired.policy.max_destroyed = share,
         }
@@ -397,6 +435,7 @@ fn pool(world: &mut World, pool: &str, options: &[(&str, &str)]) {
             "root" => spec.root = (*value != "no").then(|| name(value)),
             "offerings" => spec.place.offerings = value.split(',').map(Text::from).collect(),
             "disk" => spec.size.as_mut().unwrap().disk = gib(value),
+            "spread" if *value == "rack" => spec.place.spread = Some(Spread::Rack),
             "spread" => spec.place.spread = Some(Spread::Zone),
             "skew" => (spec.place.spread, spec.place.max_skew) = (Some(Spread::Zone), Some(value.parse().unwrap())),
             "cheapest" => spec.place.optimize = Optimize::Cost,

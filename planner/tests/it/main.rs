@@ -9,4 +9,5 @@ mod properties;
 mod render;
 mod scenarios;
 mod views;
+mod workload;
 mod world;

@@ -41,6 +41,22 @@ pub fn render(plan: &Plan) -> String {
     for demand in &plan.demand {
         let _ = writeln!(out, "  demand {}: {} of {}", demand.account, demand.amount, demand.limit);
     }
+    if let Some(p) = &plan.proposal {
+        let emptied: Vec<&str> = p.emptied.iter().map(|e| &*e.machine).collect();
+        let (moved, replaced, braked) = (p.moved, p.replaced, p.braked);
+        let _ = writeln!(
+            out,
+            "  proposal: saves {}, {moved} moved, {replaced} replaced, {braked} braked, empties {}",
+            p.saved.0,
+            emptied.join(" ")
+        );
+        for f in &p.filled {
+            let (before, after) = (f.machines_before, f.machines_after);
+            let (was, is) = (f.share_before, f.share_after);
+            let _ =
+                writeln!(out, "  filled {}/{} {}: {before} at {was} → {after} at {is}", f.provider, f.zone, f.resource);
+        }
+    }
     let _ = writeln!(
         out,
         "  {} steps, {} unchanged{}, {} → {} an hour",
@@ -74,7 +90,10 @@ fn what(action: &Action) -> String {
 fn spot(spec: &Spec) -> String {
     match spec {
         Spec::Host(host) if host.at.is_some() => format!(" {}", host.at.as_ref().map_or("", |at| &at.host)),
-        Spec::Host(host) => format!(" {}/{} {}", host.zone, host.offering, host.image),
+        Spec::Host(host) => {
+            let machine = host.machine.as_ref().map(|machine| format!(" on {machine}")).unwrap_or_default();
+            format!(" {}/{} {}{machine}", host.zone, host.offering, host.image)
+        }
         Spec::Volume(volume) => {
             let from = volume.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
             format!(" {}@{} {}{from}", volume.backend, volume.zone, volume.size)
@@ -97,6 +116,8 @@ fn reason(reason: &Reason) -> String {
         Reason::HostDrifted { items } => format!("host drift {}", items.len()),
         Reason::Unhealthy { detail } => format!("unhealthy: {detail}"),
         Reason::Moved { from } => format!("moved from {from}"),
+        Reason::Optimized { empties: Some(machine), saved } => format!("empties {machine}, saves {}", saved.0),
+        Reason::Optimized { empties: None, saved } => format!("saves {}", saved.0),
         Reason::FollowsFrom { address } => format!("follows {address}"),
         Reason::GivesWay { to: Some(to), limit } => format!("gives way to {to}: {limit}"),
         Reason::GivesWay { to: None, limit } => format!("gives way: {limit}"),

@@ -213,6 +213,11 @@ impl World {
                 Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => {}
             }
         }
+        let used = self.machines_used();
+        for machine in &mut market.machines {
+            let (vcpus, memory, disk) = used.get(&machine.name).copied().unwrap_or_default();
+            machine.used = Size { vcpus: vcpus as u32, memory: Bytes(memory), disk: Bytes(disk) };
+        }
         let copies = |kind| self.clouds[provider].iter().filter(|object| object.spec.kind() == kind).count() as u64;
         let compute = [("hosts", hosts), ("vcpus", vcpus), ("memory", memory)];
         let others = [("storage", storage), ("volumes", volumes), ("addresses", addresses)];
@@ -220,6 +225,42 @@ impl World {
         for (what, used) in compute.into_iter().chain(others).chain(copies) {
             market.limits.entry(what.into()).and_modify(|limit| limit.used = used);
         }
+    }
+
+    /// What hosts use of each machine: cores, memory, disk.
+    pub fn machines_used(&self) -> BTreeMap<Text, (u64, u64, u64)> {
+        let mut out: BTreeMap<Text, (u64, u64, u64)> = BTreeMap::new();
+        for host in self.clouds.values().flatten().filter_map(|object| object.spec.host()) {
+            if let Some(machine) = &host.machine {
+                let used = out.entry(machine.clone()).or_default();
+                used.0 += u64::from(host.size.vcpus);
+                used.1 += host.size.memory.0;
+                used.2 += if host.root.is_some() { 0 } else { host.size.disk.0 };
+            }
+        }
+        out
+    }
+
+    /// A host that stands, as if it had been made.
+    pub fn stand(&mut self, address: &Address, provider: &Name, spec: Spec, pool: &Name, price: Money) {
+        let decl = &self.desired.pools[pool];
+        let record = NewRecord {
+            tenant: decl.tenant.clone(),
+            pool: Some(pool.clone()),
+            protected: false,
+            needs: Vec::new(),
+            price,
+        };
+        let step = Step {
+            id: pool_planner::plan::StepId(0),
+            address: address.clone(),
+            generation: 1,
+            provider: provider.clone(),
+            action: Action::PowerOn,
+            reason: Reason::NotPresent,
+            needs: Vec::new(),
+        };
+        self.create(&step, &spec, &record, false);
     }
 
     /// Every limit, and whether it is kept.
@@ -236,6 +277,10 @@ impl World {
         for (provider, market) in &self.markets {
             let own = market.limits.iter();
             limits.extend(own.map(|(what, limit)| (format!("provider/{provider}/{what}").into(), limit.limit)));
+        }
+        for (provider, market) in &self.markets {
+            let machines = market.machines.iter().flat_map(|machine| machine.accounts(provider));
+            limits.extend(machines.map(|(name, limit)| (name, limit.limit)));
         }
         for backend in self.markets.values().flat_map(|market| &market.backends) {
             limits.insert(format!("backend/{}", backend.name).into(), backend.capacity.0);

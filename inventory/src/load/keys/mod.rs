@@ -299,7 +299,7 @@ static SPREAD: Section = section(
     ],
 );
 
-const SPREAD_BY: Shape = words(&["zone", "region", "provider"]);
+const SPREAD_BY: Shape = words(&["zone", "region", "provider", "rack"]);
 /// What hosts of two pools may share, or not share.
 const NEARNESS: Shape = words(&["zone", "region", "provider"]);
 

@@ -219,6 +219,9 @@ pub struct Plan {
     /// Plan to destroy everything that is not protected
     #[arg(long, env = "POOL_DESTROY", value_parser = FalseyValueParser::new(), conflicts_with_all = ["refresh_only", "replace"])]
     pub destroy: bool,
+    /// Propose what saves money, too: hosts that cost less elsewhere, machines that hosts can leave empty
+    #[arg(long, env = "POOL_OPTIMIZE", value_parser = FalseyValueParser::new(), conflicts_with_all = ["destroy", "refresh_only"])]
+    pub optimize: bool,
     /// Exit with 2 when there is something to do
     #[arg(long, env = "POOL_DETAILED_EXITCODE", value_parser = FalseyValueParser::new())]
     pub detailed_exitcode: bool,

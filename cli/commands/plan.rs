@@ -34,7 +34,8 @@ use crate::{
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
     let (saved, records, answers) = cx.with_environment(async |env: Environment| {
-        let request = request(&args.scope, args.destroy, on_failure(args.on_failure));
+        let mut request = request(&args.scope, args.destroy, on_failure(args.on_failure));
+        request.scope.optimize = args.optimize;
         let (saved, input) = make(cx, &env, request).await?;
         let records = going(&env, &saved).await?;
         let answers = args.why_not.iter().map(|place| Ok((place, answer(&input, &saved, place)?)));

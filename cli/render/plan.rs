@@ -9,7 +9,7 @@ use pool_engine::ops::SavedPlan;
 use pool_inventory::{Address, Money, object::Recorded};
 use pool_planner::{
     Action, Plan, Reason,
-    plan::{Declined, Group, Refusal, Why},
+    plan::{Declined, Group, Proposal, Refusal, Why},
 };
 
 use super::{
@@ -69,6 +69,9 @@ pub fn plan(saved: &SavedPlan, view: &View<'_>) -> String {
         text.push('\n');
     }
     text.push_str(&sums(saved, &counts));
+    if let Some(found) = &saved.plan.proposal {
+        text.push_str(&proposal(found, view.verbose));
+    }
     text.push_str(&consequences(&saved.plan));
     text.push_str(&undo::lines(&saved.plan, view.verbose));
     text
@@ -310,6 +313,39 @@ fn sums(saved: &SavedPlan, counts: &Counts) -> String {
     text
 }
 
+/// What `--optimize` found: what is saved, what is disturbed for it, and what was left out.
+fn proposal(found: &Proposal, verbose: bool) -> String {
+    let head = paint(BOLD, "Proposal:");
+    let mut text = String::new();
+    if found.moved + found.replaced == 0 {
+        let _ = writeln!(text, "{head} nothing would save anything.");
+    } else {
+        let saved = words::monthly(found.saved).map(|saved| format!(" saves {saved}:")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{head}{saved} {} moved in place, {} replaced, {} left empty.",
+            count(found.moved, "host"),
+            found.replaced,
+            count(found.emptied.len(), "machine")
+        );
+    }
+    for zone in found.filled.iter().filter(|zone| verbose || zone.machines_before != zone.machines_after) {
+        let place = words::place(&zone.provider, &zone.zone);
+        let (before, after) = (count(zone.machines_before, "machine"), count(zone.machines_after, "machine"));
+        let (from, to) = (zone.share_before, zone.share_after);
+        let _ = writeln!(text, "  {place}: {before} with {from} of {} used → {after} with {to}", zone.resource);
+    }
+    if found.braked > 0 {
+        let stay = count(found.braked, "host");
+        let _ = writeln!(text, "  {stay} more would cost less elsewhere: brake max_replaced is used up");
+    }
+    if found.young > 0 {
+        let stay = count(found.young, "host");
+        let _ = writeln!(text, "  {stay} not looked at: younger than policy.min_residence");
+    }
+    text
+}
+
 fn no_changes(saved: &SavedPlan) -> String {
     let (plan, basis) = (&saved.plan, &saved.basis);
     let rest = match (plan.is_incomplete(), basis.unreachable.len() + basis.unseen.len()) {
@@ -465,6 +501,58 @@ mod tests {
             shown(2)
         );
         assert!(shown(7).contains("volume/old-4.data and 2 more (-v shows all): stays"), "{}", shown(7));
+    }
+
+    #[test]
+    fn a_proposal_says_what_it_saves_and_what_it_disturbs() {
+        use pool_inventory::Percent;
+        use pool_planner::plan::{Emptied, Filled};
+        let mut steps = Steps::default();
+        let on = |machine: &str| {
+            let host = samples::host();
+            pool_inventory::object::Spec::Host(pool_inventory::object::HostSpec {
+                machine: Some(machine.into()),
+                ..host
+            })
+        };
+        let saved = Money(500_000);
+        let reason = Reason::Optimized { empties: Some("r1-7".into()), saved };
+        steps.add(Address::host("web-0"), Action::Update { from: on("r1-7"), to: on("r1-2") }, reason);
+        let mut plan = samples::saved(steps.0, Vec::new());
+        let filled = Filled {
+            provider: name("private"),
+            zone: "az2".into(),
+            resource: "memory".into(),
+            machines_before: 3,
+            machines_after: 2,
+            share_before: Percent(5_000),
+            share_after: Percent(7_500),
+        };
+        plan.plan.proposal = Some(Box::new(Proposal {
+            saved,
+            moved: 1,
+            replaced: 0,
+            braked: 4,
+            young: 2,
+            emptied: vec![Emptied { provider: name("private"), machine: "r1-7".into(), saved }],
+            filled: vec![filled],
+        }));
+        plan.plan.cost = pool_planner::plan::CostChange { before: saved, after: Money(0) };
+        assert_snapshot!(show(&plan, false), @r"
+        acme/prod · 3 pools · 14 hosts · state 41 · observed 2 s ago (3 list calls)
+
+          ~ host/web-0  machine r1-7 → r1-2  in place  empties r1-7: saves € 365.00/month
+
+        Plan: 0 to add, 1 to change, 0 to replace, 0 to destroy. - € 365.00/month
+        Proposal: saves € 365.00/month: 1 host moved in place, 0 replaced, 1 machine left empty.
+          private/az2: 3 machines with 50% of memory used → 2 machines with 75%
+          4 hosts more would cost less elsewhere: brake max_replaced is used up
+          2 hosts not looked at: younger than policy.min_residence
+        Saved as plan 7f3a2c (one use, until 11:32). Apply it with: pool apply 7f3a2c
+        ");
+        let mut nothing = samples::saved(Vec::new(), Vec::new());
+        nothing.plan.proposal = Some(Box::default());
+        assert!(show(&nothing, false).ends_with("as declared.\nProposal: nothing would save anything.\n"));
     }
 
     #[test]

@@ -157,6 +157,7 @@ pub fn saved(steps: Vec<Step>, declined: Vec<Declined>) -> SavedPlan {
         demand: Vec::new(),
         cost: CostChange::default(),
         unchanged: 17,
+        proposal: None,
     };
     SavedPlan {
         envelope: 1,

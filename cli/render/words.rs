@@ -34,6 +34,7 @@ pub fn object(provider: &str, spec: &Spec, price: Money) -> String {
                     parts.push(host.offering.to_string());
                     parts.push(format!("{} vCPU", host.size.vcpus));
                     parts.push(host.size.memory.to_string());
+                    parts.extend(host.machine.iter().map(|machine| format!("on {machine}")));
                 }
             }
         }
@@ -99,6 +100,14 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Removed => "removed".to_owned(),
         Reason::Requested => "requested".to_owned(),
         Reason::Moved { from } => format!("moved from {from}"),
+        Reason::Optimized { empties, saved } => {
+            let saved = monthly(*saved).map(|saved| format!("saves {saved}"));
+            match (empties, saved) {
+                (Some(machine), Some(saved)) => format!("empties {machine}: {saved}"),
+                (Some(machine), None) => format!("empties {machine}"),
+                (None, saved) => saved.unwrap_or_else(|| "costs less".to_owned()),
+            }
+        }
         Reason::FollowsFrom { address } => format!("follows from {address}"),
         Reason::TakenBack => "taken back".to_owned(),
         Reason::GivesWay { to: Some(to), limit } => format!("gives way to pool/{to}: {limit}"),

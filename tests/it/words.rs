@@ -43,6 +43,8 @@ fn help_of_a_command_is_dense_and_shows_examples() {
     Options:
       -o, --out <FILE>                 Write the plan into a file as well
           --destroy                    Plan to destroy everything that is not protected
+          --optimize                   Propose what saves money, too: hosts that cost less elsewhere,
+                                       machines that hosts can leave empty
           --detailed-exitcode          Exit with 2 when there is something to do
           --on-failure <WHAT>          What a failed step will mean when this plan is applied; with
                                        `undo` the plan says what would be taken back [possible values:

@@ -21,7 +21,7 @@ struct Example {
     next: &'static str,
 }
 
-const EXAMPLES: [Example; 4] = [
+const EXAMPLES: [Example; 5] = [
     Example {
         name: "quickstart",
         files: &[
@@ -44,6 +44,11 @@ const EXAMPLES: [Example; 4] = [
         next: "pool plan",
     },
     Example {
+        name: "owned-machines",
+        files: &[("pool.yaml", include_str!("../../examples/owned-machines/pool.yaml"))],
+        next: "pool plan",
+    },
+    Example {
         name: "openstack",
         files: &[
             ("pool.yaml", include_str!("../../examples/openstack/pool.yaml")),
@@ -56,7 +61,7 @@ const EXAMPLES: [Example; 4] = [
 const IGNORED: &str = ".pool/";
 
 /// Names of the examples, the first is what `pool init` writes.
-pub fn names() -> [&'static str; 4] {
+pub fn names() -> [&'static str; 5] {
     EXAMPLES.each_ref().map(|example| example.name)
 }
 

@@ -16,6 +16,7 @@ mod inventories;
 mod leases;
 mod life;
 mod local;
+mod optimize;
 mod program;
 mod refusals;
 mod sessions;

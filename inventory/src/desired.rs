@@ -88,6 +88,13 @@ pub struct ProviderSpec {
     pub ssh: Option<Access>,
 }
 
+impl ProviderSpec {
+    /// Whether its physical machines can be seen.
+    pub fn has_machines(&self) -> bool {
+        matches!(&self.kind, ProviderKind::Sim(sim) if !sim.machines.is_empty())
+    }
+}
+
 /// The systems that can be provisioned today.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

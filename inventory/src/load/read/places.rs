@@ -159,10 +159,12 @@ impl<'n, 's> Reader<'n, 's> {
             return;
         }
         let place = entry.value.get("place").map(Node::entries).unwrap_or_default();
-        for (key, what) in ONLY_IN_CLOUDS {
+        let on_machines = places.iter().any(|(_, spec)| spec.has_machines());
+        for (key, what) in ONLY_IN_CLOUDS.into_iter().filter(|(key, _)| *key != "apart" || !on_machines) {
             if let Some(given) = entry.value.entries().iter().chain(place).find(|given| given.key == key) {
                 let message = format!("`{key}` of pools.{} can be carried out on none of its providers", entry.key);
-                self.say(given.at, message, format!("only providers of type openstack {what}"));
+                let or = if key == "apart" { ", and sim with `machines:`," } else { "" };
+                self.say(given.at, message, format!("only providers of type openstack{or} {what}"));
             }
         }
     }

@@ -172,7 +172,7 @@ def placement_rows(bench):
              "    quota: { hosts: 12000, vcpus: 200000 }", f"    stock: {{ {stock} }}", "    offerings:", *for_sale, "pools:"]
     for n in range(20):
         lines += [f"  p{n}:", "    hosts: 500", f"    tenant: {'one' if n % 2 else 'two'}", "    image: debian-12",
-                  f"    size: {{ vcpus: {1 + n % 10}, memory: {2 + n % 8}GiB }}",
+                  f"    size: {{ vcpus: {1 + n % 10}, memory: {2 + n % 8}GiB, disk: 20GiB }}",
                   "    place: { spread: zone, optimize: cost }"]
     (bench.folder / "pool.yaml").write_text("\n".join(lines) + "\n")
     head("placement: 20 pools of 500 hosts, quotas of provider and tenants, stock, spread over zones")

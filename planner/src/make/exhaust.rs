@@ -168,7 +168,9 @@ impl Walk {
                 continue;
             }
             board.put(class, option);
-            self.host(board, at, class, option, here);
+            if !board.meets(class) {
+                self.host(board, at, class, option, here);
+            }
             board.lift(class, option);
         }
     }

@@ -161,6 +161,16 @@ impl<'a> Builder<'_, 'a> {
                 *dry.entry((&offering.name, why)).or_default() += 1;
                 continue;
             }
+            let (roots, dear): (Vec<_>, Vec<_>) = self
+                .roots(provider, &offering.zone)?
+                .into_iter()
+                .partition(|(_, price)| too_dear(self.spec, offering.price + *price).is_none());
+            for why in dear.into_iter().filter_map(|(_, price)| too_dear(self.spec, offering.price + price)) {
+                *dry.entry((&offering.name, why)).or_default() += 1;
+            }
+            if roots.is_empty() {
+                continue;
+            }
             // A place that is sold out counts for spreading all the same.
             let domain = domain(family, self.spec.place.spread, provider, offering);
             if let Some(why) = self.stock(provider, offering) {
@@ -168,11 +178,7 @@ impl<'a> Builder<'_, 'a> {
                 family.refusals.push(Refusal { candidate, why });
                 continue;
             }
-            for (root, price) in self.roots(provider, &offering.zone)? {
-                if let Some(why) = too_dear(self.spec, offering.price + price) {
-                    *dry.entry((&offering.name, why)).or_default() += 1;
-                    continue;
-                }
+            for (root, price) in roots {
                 let spot = Spot {
                     provider,
                     offering,

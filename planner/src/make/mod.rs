@@ -16,8 +16,8 @@
 //! | `finish` | order, groups, serials, demand, cost |
 //! | `undo` | what would be taken back if a step failed, where that was asked for |
 //!
-//! Where room is scarce, `rehearse` looks at all new hosts together, which is a `puzzle`; a small one is searched to the end
-//! (`exhaust`).
+//! Where room is scarce, `rehearse` looks at all new hosts together, which is a `puzzle`, with `ties` between pools; a small
+//! one is searched to the end (`exhaust`).
 //! `near` says which places hosts of other pools close.
 //! `asks`, `family`, `seats`, `seating`, `machines`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
@@ -69,6 +69,7 @@ mod seating;
 mod seats;
 mod standing;
 pub(crate) mod tiers;
+mod ties;
 mod undo;
 mod volumes;
 mod words;

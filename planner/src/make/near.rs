@@ -154,8 +154,10 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let mut bars: Vec<Option<Text>> = vec![None; if near.is_empty() { 0 } else { family.spots.len() }];
+        // Where all were looked at together, nothing needs to be left for those that come later.
+        let later = !self.places.get(&pool).is_some_and(|places| places.session.is_aimed());
         for rule in &near {
-            self.bar(pool, rule, &family, &mut bars)?;
+            self.bar(pool, rule, &family, (&mut bars, later))?;
         }
         let crowd: Vec<u32> = match by_use {
             true => family.spots.iter().map(|spot| self.census().crowd(&corner(spot))).collect(),
@@ -163,9 +165,63 @@ impl<'a> Planner<'a> {
         };
         if let Some(places) = self.places.get_mut(&pool) {
             places.others.epoch = Some(epoch);
-            places.session.close(bars, crowd);
+            places.session.close(&family, bars, crowd);
         }
         Ok(())
+    }
+
+    /// For a look at several pools at once: the places of one that are closed by hosts that stand, or by pools that are not
+    /// among them. Empty: none.
+    pub(crate) fn closed(&mut self, pool: usize, among: &[usize]) -> Result<Vec<bool>, PlanError> {
+        let Some(places) = self.places.get(&pool).filter(|places| places.others.bind()) else { return Ok(Vec::new()) };
+        let (near, family) = (places.others.near.clone(), Rc::clone(&places.family));
+        let mut bars: Vec<Option<Text>> = vec![None; family.spots.len()];
+        for rule in &near {
+            self.bar(pool, rule, &family, (&mut bars, !among.contains(&rule.other)))?;
+        }
+        Ok(bars.iter().map(Option::is_some).collect())
+    }
+
+    /// The rules between two pools that have to be kept while both get hosts: whether they are together, and the place of
+    /// each spot of both, in numbers.
+    pub(crate) fn ties(&mut self, these: usize, those: usize) -> Vec<(bool, [Vec<u32>; 2])> {
+        let (Some(mine), Some(theirs)) = (self.places.get(&these), self.places.get(&those)) else { return Vec::new() };
+        let near: Vec<Near> = mine.others.near.iter().filter(|rule| rule.other == those).cloned().collect();
+        let families = [Rc::clone(&mine.family), Rc::clone(&theirs.family)];
+        let mut out = Vec::new();
+        for rule in near {
+            // Where hosts of one stand already, that alone decides where the other may go.
+            let stands = |pool| !self.census.as_ref().is_none_or(|census| census.keys(pool, rule.level).is_empty());
+            if rule.together && (stands(these) || stands(those)) {
+                continue;
+            }
+            let mut known: BTreeMap<Corner, u32> = BTreeMap::new();
+            let keys = families.each_ref().map(|family| {
+                let mut number = |key| {
+                    let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
+                    *known.entry(key).or_insert(next)
+                };
+                family.spots.iter().map(|spot| number(level_key(rule.level, spot))).collect()
+            });
+            out.push((rule.together, keys));
+        }
+        out
+    }
+
+    /// What was found for a pool and others together did not hold: each for itself then.
+    pub(crate) fn astray(&mut self, pool: usize) {
+        for pool in self.partners(pool).into_iter().chain([pool]) {
+            self.places.entry(pool).and_modify(|places| {
+                places.others.epoch = None;
+                places.session.aim(std::collections::VecDeque::new());
+            });
+        }
+    }
+
+    /// Pools that a pool has rules with.
+    pub(crate) fn partners(&self, pool: usize) -> Vec<usize> {
+        let near = self.places.get(&pool).map_or(&[][..], |places| &places.others.near);
+        near.iter().map(|rule| rule.other).collect()
     }
 
     fn bar(
@@ -173,7 +229,7 @@ impl<'a> Planner<'a> {
         pool: usize,
         rule: &Near,
         family: &Family<'a>,
-        bars: &mut [Option<Text>],
+        (bars, later): (&mut [Option<Text>], bool),
     ) -> Result<(), PlanError> {
         let there = self.census().keys(rule.other, rule.level);
         let other = self.pools[rule.other].name.clone().map_or_else(String::new, |name| name.to_string());
@@ -188,7 +244,7 @@ impl<'a> Planner<'a> {
             close(&|key| !there.contains(key), format!("affinity: no host of {other} in this {level}"));
         } else if !there.is_empty() {
             close(&|key| there.contains(key), format!("anti-affinity: a host of {other} is in this {level}"));
-        } else if self.pools[rule.other].hosts.iter().any(|host| host.wished) {
+        } else if later && self.pools[rule.other].hosts.iter().any(|host| host.wished) {
             // The other comes later: it must be able to.
             let open: BTreeSet<Corner> =
                 self.family(rule.other)?.spots.iter().map(|spot| level_key(rule.level, spot)).collect();

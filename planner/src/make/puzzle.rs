@@ -4,11 +4,15 @@
 //! deterministic, and its work is bounded whatever the puzzle: moves of one host that push others aside, then, where
 //! there are few hosts, a search of everything that the prices of room (Lagrange multipliers) do not rule out.
 
+use super::ties::{self, Mask, Tally, Tie};
+
 /// What is to be placed, and the room for it.
 pub(crate) struct Puzzle {
     /// In the order in which they are served.
     pub classes: Vec<Class>,
     pub room: Vec<u64>,
+    /// Rules between classes.
+    pub ties: Vec<Tie>,
 }
 
 /// Hosts that are alike.
@@ -38,6 +42,8 @@ pub(crate) type Answer = Vec<Vec<u32>>;
 /// Attempts that the search of moves may make, and those of the search of everything.
 const MOVES: u64 = 150_000;
 const NODES: u64 = 250_000;
+/// Attempts for one pattern of places.
+const TRIAL: u64 = 10_000;
 /// Hosts that everything is searched for, at most.
 const FEW: u32 = 64;
 /// Hosts that are pushed aside one after the other, at most.
@@ -45,16 +51,25 @@ const DEPTH: u32 = 3;
 /// What one host more in a domain weighs where domains are filled evenly: more than any difference of costs.
 const UNEVEN: i128 = 1 << 80;
 
-/// An answer that is better than the greedy one; none: the greedy one is as good, or room is not scarce.
+/// An answer that is better than the greedy one; none: the greedy one is as good, or room is not scarce. Where classes
+/// are tied, one by one is no good: an answer in which all hosts have a place, or none.
 pub(crate) fn solve(puzzle: &Puzzle) -> Option<Answer> {
     let mut board = Board::new(puzzle);
-    if !board.fill() {
+    let tied = !puzzle.ties.is_empty();
+    if tied {
+        board.mask = ties::pattern(puzzle, TRIAL);
+    }
+    if !board.fill() && !tied {
         return None;
     }
     let greedy = board.value();
     board.limit = MOVES;
     board.seat_rest();
     board.improve();
+    board.mask.clear();
+    if tied {
+        board.improve();
+    }
     let mut best = (board.value(), board.taken.clone());
     if puzzle.classes.iter().map(|class| class.hosts).sum::<u32>() <= FEW {
         board.limit = board.work + NODES;
@@ -63,7 +78,8 @@ pub(crate) fn solve(puzzle: &Puzzle) -> Option<Answer> {
             best = (board.value(), taken);
         }
     }
-    (best.0 < greedy).then_some(best.1)
+    let good = if tied { best.0.missing.iter().all(|missing| *missing == 0) } else { best.0 < greedy };
+    good.then_some(best.1)
 }
 
 /// How good an answer is; less is better: hosts without a place, class by class, then the cost.
@@ -81,6 +97,9 @@ pub(crate) struct Board<'p> {
     counts: Vec<Vec<u32>>,
     fresh: Vec<Vec<u32>>,
     pub placed: Vec<u32>,
+    pub tallies: Vec<Tally>,
+    /// What may be taken; empty: everything.
+    pub mask: Mask,
     cost: i128,
     /// Attempts so far, and where they end.
     pub work: u64,
@@ -97,6 +116,8 @@ impl<'p> Board<'p> {
             counts: classes.iter().map(|class| class.counts.clone()).collect(),
             fresh: classes.iter().map(|class| vec![0; class.counts.len()]).collect(),
             placed: vec![0; classes.len()],
+            tallies: puzzle.ties.iter().map(Tally::new).collect(),
+            mask: Mask::new(),
             cost: 0,
             work: 0,
             limit: 0,
@@ -108,8 +129,20 @@ impl<'p> Board<'p> {
         Value { missing: missing.collect(), cost: self.cost }
     }
 
+    /// Places what can be placed, and makes that better as far as the limit allows.
+    pub(crate) fn build(&mut self) {
+        self.fill();
+        self.seat_rest();
+        self.improve();
+    }
+
+    /// Whether there is room, and the option is open.
     pub(crate) fn fits(&self, class: usize, option: usize) -> bool {
-        self.puzzle.classes[class].options[option].uses.iter().all(|(at, amount)| self.room[*at as usize] >= *amount)
+        let open = self.mask.get(class).and_then(|open| open.get(option)).copied().unwrap_or(true);
+        open && self.puzzle.classes[class].options[option]
+            .uses
+            .iter()
+            .all(|(at, amount)| self.room[*at as usize] >= *amount)
     }
 
     pub(crate) fn put(&mut self, class: usize, option: usize) {
@@ -122,6 +155,9 @@ impl<'p> Board<'p> {
         self.fresh[class][domain] += 1;
         self.taken[class][option] += 1;
         self.placed[class] += 1;
+        for (tie, side) in self.ties(class) {
+            self.tallies[tie].add(side, self.puzzle.ties[tie].sides[side].keys[option] as usize);
+        }
         self.cost +=
             i128::from(choice.cost) + if of.even { UNEVEN * i128::from(self.counts[class][domain]) } else { 0 };
     }
@@ -138,10 +174,16 @@ impl<'p> Board<'p> {
         self.fresh[class][domain] -= 1;
         self.taken[class][option] -= 1;
         self.placed[class] -= 1;
+        for (tie, side) in self.ties(class) {
+            self.tallies[tie].remove(side, self.puzzle.ties[tie].sides[side].keys[option] as usize);
+        }
     }
 
-    /// Whether no domain that got hosts is too far above the emptiest.
+    /// Whether no tie is broken, and no domain that got hosts is too far above the emptiest.
     pub(crate) fn sound(&self, class: usize) -> bool {
+        if !self.bound(class) {
+            return false;
+        }
         let Some(most) = self.puzzle.classes[class].most else { return true };
         let least = self.counts[class].iter().min().copied().unwrap_or(0);
         let high = |(count, fresh): (&u32, &u32)| *fresh > 0 && *count > least.saturating_add(most);
@@ -183,9 +225,10 @@ impl<'p> Board<'p> {
     }
 
     /// The best option with room; `heads` holds those left per domain, best last. Whether some had none.
-    fn best(&self, class: usize, heads: &mut [Vec<usize>]) -> Option<(usize, bool)> {
+    fn best(&mut self, class: usize, heads: &mut [Vec<usize>]) -> Option<(usize, bool)> {
         let of = &self.puzzle.classes[class];
         let least = self.counts[class].iter().min().copied().unwrap_or(0);
+        let tied = self.ties(class).next().is_some();
         let (mut best, mut short) = (None, false);
         for (domain, left) in heads.iter_mut().enumerate() {
             let count = self.counts[class][domain];
@@ -196,7 +239,7 @@ impl<'p> Board<'p> {
                 left.pop();
                 short = true;
             }
-            let Some(&option) = left.last() else { continue };
+            let Some(&option) = (if tied { self.joins(class, left) } else { left.last() }) else { continue };
             let key = (if of.even { count } else { 0 }, option);
             best = best.map_or(Some(key), |best: (u32, usize)| Some(best.min(key)));
         }

@@ -15,6 +15,7 @@ use super::{
     puzzle::{Answer, Choice, Class, Puzzle, solve},
     seats::{Rules, Target, by_use, sizing},
     tiers::volume_price,
+    ties::{Side, Tie},
 };
 use crate::error::PlanError;
 
@@ -37,26 +38,75 @@ impl<'a> Planner<'a> {
         let turn = (0..self.pools.len()).filter(|pool| self.priority(*pool) == priority);
         let new: Vec<(usize, u32)> = turn.map(|pool| (pool, self.newcomers(pool, extra))).collect();
         let new: Vec<(usize, u32)> = new.into_iter().filter(|(_, hosts)| *hosts > 0).collect();
-        if new.is_empty() || !self.ledger.has_limits() && !self.stock.is_told() {
+        for (pool, _) in &new {
+            self.open_places(*pool)?;
+        }
+        let by_use = |pool: usize| self.pools[pool].decl.is_none_or(|decl| by_use(decl.place.optimize));
+        let all: Vec<(usize, u32)> = new.into_iter().filter(|(pool, _)| !by_use(*pool)).collect();
+        let bound = |pool: usize| self.places.get(&pool).is_none_or(|places| places.others.bind());
+        let free: Vec<(usize, u32)> = all.iter().copied().filter(|(pool, _)| !bound(*pool)).collect();
+        let all = self.joined(all, (extra, priority));
+        // Those that are tied to each other have an answer together, or none.
+        if all.len() > free.len() && self.look(&all)? {
             return Ok(());
         }
-        let mut puzzle = Puzzle { classes: Vec::new(), room: self.ledger.available() };
+        if self.ledger.has_limits() || self.stock.is_told() {
+            self.look(&free)?;
+        }
+        Ok(())
+    }
+
+    /// Without those whose partners get hosts that are not looked at.
+    fn joined(&self, mut new: Vec<(usize, u32)>, (extra, priority): (bool, u32)) -> Vec<(usize, u32)> {
+        loop {
+            let all_known = |pool: usize| {
+                let made =
+                    self.pools[pool].hosts.iter().zip(&self.states[pool]).filter(|(host, state)| {
+                        host.wished && host.extra == extra && matches!(state.fate, Fate::Make(_))
+                    });
+                let known = new.iter().find(|(of, _)| *of == pool).map_or(0, |(_, hosts)| *hosts as usize);
+                self.priority(pool) != priority || made.count() == known
+            };
+            let sound = |pool: usize| {
+                let partners = self.partners(pool);
+                partners.is_empty() || all_known(pool) && partners.iter().all(|other| all_known(*other))
+            };
+            let kept: Vec<(usize, u32)> = new.iter().copied().filter(|(pool, _)| sound(*pool)).collect();
+            if kept.len() == new.len() {
+                return kept;
+            }
+            new = kept;
+        }
+    }
+
+    /// Looks at new hosts of these pools together; whether there is an answer.
+    fn look(&mut self, new: &[(usize, u32)]) -> Result<bool, PlanError> {
+        let mut puzzle = Puzzle { classes: Vec::new(), room: self.ledger.available(), ties: Vec::new() };
         let mut stock = BTreeMap::new();
         let mut seats = Vec::new();
-        for (pool, hosts) in new {
-            self.open_places(pool)?;
-            let Some(decl) = self.pools[pool].decl.filter(|decl| !by_use(decl.place.optimize)) else { continue };
-            if self.places.get(&pool).is_none_or(|places| places.others.bind()) {
-                continue;
-            }
-            let (class, ways) = self.class(pool, hosts, decl, &mut puzzle.room, &mut stock);
+        let among: Vec<usize> = new.iter().map(|(pool, _)| *pool).collect();
+        for &(pool, hosts) in new {
+            let Some(decl) = self.pools[pool].decl else { continue };
+            let closed = self.closed(pool, &among)?;
+            let (class, ways) = self.class((pool, hosts, decl), &closed, &mut puzzle.room, &mut stock);
             puzzle.classes.push(class);
             seats.push(Seats { pool, ways });
         }
-        if let Some(answer) = solve(&puzzle) {
-            self.aim(&seats, &answer);
+        for (b, second) in seats.iter().enumerate() {
+            for (a, first) in seats[..b].iter().enumerate() {
+                puzzle.ties.extend(self.ties(first.pool, second.pool).into_iter().map(|(together, keys)| {
+                    let of = |side: usize, seats: &Seats| seats.ways.iter().map(|(at, _)| keys[side][*at]).collect();
+                    let sides = [Side { class: a, keys: of(0, first) }, Side { class: b, keys: of(1, second) }];
+                    let keys = keys.iter().flatten().max().map_or(0, |most| *most as usize + 1);
+                    Tie { sides, together, keys }
+                }));
+            }
         }
-        Ok(())
+        let answer = solve(&puzzle);
+        if let Some(answer) = &answer {
+            self.aim(&seats, answer, &puzzle.ties);
+        }
+        Ok(answer.is_some())
     }
 
     /// New hosts of a numbered pool that may go anywhere.
@@ -74,9 +124,8 @@ impl<'a> Planner<'a> {
 
     fn class(
         &mut self,
-        pool: usize,
-        hosts: u32,
-        decl: &'a PoolSpec,
+        (pool, hosts, decl): (usize, u32, &'a PoolSpec),
+        closed: &[bool],
         room: &mut Vec<u64>,
         stock: &mut BTreeMap<(u32, u32), u32>,
     ) -> (Class, Vec<(usize, Vec<Text>)>) {
@@ -87,7 +136,7 @@ impl<'a> Planner<'a> {
         let mut options: Vec<(Choice, usize, Vec<Text>)> = Vec::new();
         for (at, spot) in family.spots.iter().enumerate() {
             let left = self.stock.told(spot.stock);
-            if left == Some(0) {
+            if left == Some(0) || closed.get(at).copied().unwrap_or(false) {
                 continue;
             }
             let machine = left.map(|left| {
@@ -138,18 +187,31 @@ impl<'a> Planner<'a> {
         ways
     }
 
-    fn aim(&mut self, seats: &[Seats], answer: &Answer) {
-        for (seats, taken) in seats.iter().zip(answer) {
-            let targets = seats.ways.iter().zip(taken).filter(|(_, hosts)| **hosts > 0);
-            let targets = targets.map(|((spot, backends), hosts)| Target {
-                spot: *spot,
-                backends: backends.clone(),
-                hosts: *hosts,
-            });
-            let targets = targets.collect();
+    fn aim(&mut self, seats: &[Seats], answer: &Answer, ties: &[Tie]) {
+        for (class, (seats, taken)) in seats.iter().zip(answer).enumerate() {
+            let mut targets: Vec<(usize, Target)> = Vec::new();
+            for (option, ((spot, backends), hosts)) in seats.ways.iter().zip(taken).enumerate() {
+                if *hosts > 0 {
+                    let target = Target { spot: *spot, backends: backends.clone(), hosts: *hosts };
+                    targets.push((ahead(answer, ties, (class, option)), target));
+                }
+            }
+            // First where earlier ones are, so that nothing is broken if later targets should not hold.
+            targets.sort_by_key(|(ahead, _)| *ahead);
             if let Some(places) = self.places.get_mut(&seats.pool) {
-                places.session.aim(targets);
+                places.session.aim(targets.into_iter().map(|(_, target)| target).collect());
             }
         }
     }
+}
+
+/// How many earlier classes have no hosts at the place of an option, although they are tied to be there.
+fn ahead(answer: &Answer, ties: &[Tie], (class, option): (usize, usize)) -> usize {
+    let later = ties.iter().filter(|tie| tie.together && tie.sides[1].class == class);
+    let missing = later.filter(|tie| {
+        let (first, key) = (&tie.sides[0], tie.sides[1].keys[option]);
+        let there = answer[first.class].iter().zip(&first.keys);
+        !there.into_iter().any(|(hosts, of)| *hosts > 0 && *of == key)
+    });
+    missing.count()
 }

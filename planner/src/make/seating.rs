@@ -86,7 +86,11 @@ impl<'a> Planner<'a> {
         let mut places = self.places.remove(&id.0)?;
         let family = std::rc::Rc::clone(&places.family);
         let found = places.session.seat(&family, ask, &mut self.room());
+        let strayed = places.session.has_strayed();
         self.places.insert(id.0, places);
+        if strayed {
+            self.astray(id.0);
+        }
         found
     }
 

@@ -144,6 +144,8 @@ pub(crate) struct Session {
     rules: Rules,
     /// Where the next hosts go, first of all.
     targets: VecDeque<Target>,
+    /// Whether a target did not hold.
+    strayed: bool,
     /// Why hosts of other pools close a place, by place; empty: they close none.
     bars: Vec<Option<Text>>,
     /// Hosts of all pools in the zone of each place; empty where that does not matter.
@@ -212,6 +214,7 @@ impl Session {
             short: BTreeMap::new(),
             rules,
             targets: VecDeque::new(),
+            strayed: false,
             bars: Vec::new(),
             crowd: Vec::new(),
             names: names(family),
@@ -307,6 +310,11 @@ impl Session {
         self.targets = targets;
     }
 
+    /// Whether it is known where the next hosts go.
+    pub(crate) fn is_aimed(&self) -> bool {
+        !self.targets.is_empty()
+    }
+
     /// The place that was found for the next host when all were looked at together, if it still has room.
     fn seat_as_aimed<'a>(&mut self, family: &Family<'a>, ask: &Ask<'_, 'a>, room: &mut Room<'_, 'a>) -> Option<Seat> {
         let target = self.targets.front_mut()?;
@@ -315,7 +323,10 @@ impl Session {
         if last {
             self.targets.pop_front();
         }
+        // What hosts of other pools close was looked at.
+        let bars = std::mem::take(&mut self.bars);
         let seat = self.attempt(family, at, ask, (&backends, room));
+        self.bars = bars;
         match &seat {
             Some(_) => {
                 let domain = family.spots[at].domain as usize;
@@ -324,9 +335,17 @@ impl Session {
                 self.enqueue(domain);
             }
             // Something is not as it was looked at: each for itself then.
-            None => self.targets.clear(),
+            None => {
+                self.targets.clear();
+                self.strayed = true;
+            }
         }
         seat
+    }
+
+    /// Whether a target did not hold since this was last asked.
+    pub(crate) fn has_strayed(&mut self) -> bool {
+        std::mem::take(&mut self.strayed)
     }
 
     /// The best place left, and its domain.
@@ -409,7 +428,15 @@ impl Session {
     }
 
     /// Sets what hosts of other pools mean for each place, and looks at all places anew.
-    pub(crate) fn close(&mut self, bars: Vec<Option<Text>>, crowd: Vec<u32>) {
+    pub(crate) fn close(&mut self, family: &Family<'_>, bars: Vec<Option<Text>>, crowd: Vec<u32>) {
+        if self.is_aimed() {
+            // Nobody will try these places, so that it is said here.
+            for (spot, why) in family.spots.iter().zip(&bars) {
+                if let Some(why) = why {
+                    self.refuse(format!("{}/{}", spot.provider, spot.offering.zone).into(), why.clone());
+                }
+            }
+        }
         (self.bars, self.crowd) = (bars, crowd);
         (0..self.domains.len()).for_each(|domain| self.dequeue(domain));
         self.heads.fill(0);

@@ -97,12 +97,22 @@ fn pull(cx: &Context) -> Outcome {
     Ok(ExitCode::Done)
 }
 
+/// All that is to be read, unless it has no end: the export of 100,000 hosts has about 200 MB.
+fn bounded(from: impl Read) -> std::io::Result<String> {
+    const LARGEST: u64 = 1 << 30;
+    let mut text = String::new();
+    from.take(LARGEST + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > LARGEST {
+        true => Err(std::io::Error::other("it is larger than any export")),
+        false => Ok(text),
+    }
+}
+
 fn push(cx: &Context, file: &Path, force: bool) -> Outcome {
     let shown = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-    let mut text = String::new();
     let read = match file == Path::new("-") {
-        true => std::io::stdin().read_to_string(&mut text).map(|_| text),
-        false => std::fs::read_to_string(file),
+        true => bounded(std::io::stdin()),
+        false => std::fs::File::open(file).and_then(bounded),
     };
     let text = read.map_err(|error| CliError::new(ExitCode::Failed, format!("cannot read {shown}")).cause(error))?;
     let again =

@@ -15,7 +15,7 @@ use std::{
 
 pub use budget::Budget;
 use pool_inventory::{Kind, Token, market::Feature, object::Observed};
-use pool_providers::{Act, Operation, Progress, Provider, ProviderError, Request};
+use pool_providers::{Act, Operation, Progress, Provider, ProviderError, Request, crash};
 use pool_state::StateError;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{crash, guard::Guard};
+use crate::guard::Guard;
 
 /// How an act ended: the object as it is now, or none where it is gone.
 pub type Ended = Result<Option<Box<Observed>>, ProviderError>;
@@ -107,6 +107,11 @@ impl Account {
     pub fn doubt(&self) -> Duration {
         let can = self.provider.capabilities();
         can.doubt.duration() + can.visibility_delay.duration()
+    }
+
+    /// How long it may take to make something; what takes longer is stuck.
+    pub fn patience(&self) -> Duration {
+        self.provider.capabilities().patience.duration()
     }
 
     /// Whether it only attaches volumes, and hosts mount them.

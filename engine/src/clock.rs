@@ -1,12 +1,6 @@
-//! The wall clock; the one place that reads it.
+//! The wall clock, the same as that of the state.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Milliseconds since 1970.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
+pub use pool_state::now_ms;
 
 /// Seconds since 1970.
 pub fn now() -> i64 {

@@ -18,7 +18,6 @@
 mod account;
 mod clock;
 mod connect;
-mod crash;
 pub mod event;
 mod guard;
 mod observe;

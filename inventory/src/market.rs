@@ -182,9 +182,14 @@ pub struct Capabilities {
     /// How long after an act was accepted it is asked about for the first time, and the least time between two such
     /// questions; each is about everything that is under way.
     pub poll: TimeSpan,
+    /// How long it may take to make something, retries included; what takes longer is stuck.
+    pub patience: TimeSpan,
     /// Fields that its lists do not tell, by kind: what is recorded stands for what is there.
     pub unseen: BTreeMap<Kind, BTreeSet<Text>>,
 }
+
+/// Machines of slow clouds need minutes; a creation that takes longer than this is stuck.
+pub const PATIENCE: TimeSpan = TimeSpan(20 * 60 * 1000);
 
 impl Capabilities {
     /// How `field` of `kind` can change; `tags.*` and `size.*` stand for all that begin so.

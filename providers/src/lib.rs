@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod conformance;
+pub mod crash;
 pub mod local;
 pub mod openstack;
 pub mod sim;

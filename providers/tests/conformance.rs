@@ -128,6 +128,8 @@ fn faults(rates: &[(SimError, u32)]) -> Vec<SimFault> {
         on: SimCall::Any,
         address: None,
         nth: None,
+        times: None,
+        after: None,
         rate: Percent(percent * 100),
         error: *error,
     };

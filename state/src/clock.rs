@@ -1,7 +1,13 @@
 //! Two clocks: the wall clock, which people can set, and the time since this computer was started, which goes on while
 //! it sleeps and which nobody can set. Leases last by the second wherever both ends of a comparison know it.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
 use jiff::Timestamp;
 use pool_inventory::Text;
@@ -23,9 +29,19 @@ impl Now {
     }
 }
 
-/// Milliseconds since 1970.
-pub(crate) fn wall_ms() -> i64 {
-    Timestamp::now().as_millisecond()
+/// Milliseconds since 1970. `POOL_CLOCK_JUMP=N:MS` lets a test turn the clock by `MS` at the N-th time that it is read.
+pub fn wall_ms() -> i64 {
+    static JUMP: OnceLock<Option<(u64, i64)>> = OnceLock::new();
+    static READ: AtomicU64 = AtomicU64::new(0);
+    let now = Timestamp::now().as_millisecond();
+    let Some((at, by)) = *JUMP.get_or_init(jump) else { return now };
+    if READ.fetch_add(1, Ordering::SeqCst) + 1 >= at { now.saturating_add(by) } else { now }
+}
+
+fn jump() -> Option<(u64, i64)> {
+    let text = std::env::var("POOL_CLOCK_JUMP").ok()?;
+    let (at, by) = text.split_once(':')?;
+    Some((at.parse().ok()?, by.parse().ok()?))
 }
 
 /// Milliseconds since this computer was started, those in which it slept or this process was stopped included.

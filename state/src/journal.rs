@@ -114,7 +114,7 @@ impl Store {
         changes: Vec<Change>,
         why: Text,
     ) -> Result<Vec<u64>, StateError> {
-        let at_ms = jiff::Timestamp::now().as_millisecond();
+        let at_ms = crate::now_ms();
         let body = serde_json::json!({ "version": 1, "why": &*why }).to_string();
         let entry = |change: Change| Entry {
             run: run.clone(),

@@ -35,6 +35,7 @@ mod store;
 mod transfer;
 mod writer;
 
+pub use clock::wall_ms as now_ms;
 pub use error::StateError;
 pub use journal::{Change, Entry, JournalRow};
 pub use leases::{Lease, LeaseInfo, LeaseRequest, Pass};

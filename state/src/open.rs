@@ -179,12 +179,15 @@ async fn migrate(
             .await
             .map_err(|fault| fault.at(path))?;
     }
+    migrator().run(&mut *conn).await.map_err(|error| migration_failed(error, path))?;
+    pragmas(conn, "PRAGMA synchronous = FULL").await.map_err(|fault| fault.at(path))
+}
+
+fn migrator() -> Migrator {
     let all = MIGRATIONS.iter().map(|(version, what, sql)| {
         Migration::new(*version, Cow::Borrowed(what), MigrationType::Simple, (*sql).into_sql_str(), false)
     });
-    let done = Migrator::with_migrations(all.collect()).run(&mut *conn).await;
-    done.map_err(|error| migration_failed(error, path))?;
-    pragmas(conn, "PRAGMA synchronous = FULL").await.map_err(|fault| fault.at(path))
+    Migrator::with_migrations(all.collect())
 }
 
 async fn pragmas(conn: &mut SqliteConnection, sql: &'static str) -> Result<(), Fault> {
@@ -236,8 +239,25 @@ fn is_due_for_check(path: &Path) -> bool {
 
 /// Looks at the structure of the whole file.
 async fn check(conn: &mut SqliteConnection) -> Result<(), Fault> {
-    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(conn).await?;
-    if found == "ok" { Ok(()) } else { Err(Fault::Damaged(found)) }
+    let found: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *conn).await?;
+    if found != "ok" {
+        return Err(Fault::Damaged(found));
+    }
+    // A table, view or trigger of another make would answer otherwise than we ask, or do more than we say.
+    let mut reference = SqliteConnectOptions::new().in_memory(true).connect().await?;
+    let migrated = migrator().run(&mut reference).await;
+    migrated.map_err(|error| Fault::Damaged(format!("no reference to compare its tables with: {error}")))?;
+    match schema(conn).await? == schema(&mut reference).await? {
+        true => Ok(()),
+        false => Err(Fault::Damaged("its tables are not those that pool makes".to_owned())),
+    }
+}
+
+/// What tables, indexes and triggers are, in SQL.
+async fn schema(conn: &mut SqliteConnection) -> Result<Vec<String>, Fault> {
+    let sql =
+        "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name <> '_sqlx_migrations' ORDER BY type, name";
+    Ok(sqlx::query_scalar(sql).fetch_all(conn).await?)
 }
 
 /// The lineage in use, with the names of its inventory and environment.

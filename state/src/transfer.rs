@@ -123,6 +123,10 @@ async fn collect(conn: &mut SqliteConnection, lineage: &Lineage) -> Result<Expor
     })
 }
 
+/// Serials and generations only rise; what would leave them no room was not written by `pool`.
+const MOST: u64 = 1 << 53;
+const MOST_GENERATIONS: u32 = 1 << 30;
+
 fn parse(json: &str) -> Result<Export, StateError> {
     #[derive(Deserialize)]
     struct Header {
@@ -142,10 +146,16 @@ fn parse(json: &str) -> Result<Export, StateError> {
     if lineage.len() != 32 || !lineage.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(malformed(format!("`{lineage}` is no lineage")));
     }
+    if export.serial > MOST {
+        return Err(malformed(format!("its serial {} is higher than any that was ever given out", export.serial)));
+    }
     let mut seen = BTreeSet::new();
     for object in &export.objects {
         if !seen.insert(objects::key(object)) {
             return Err(malformed(format!("{} generation {} stands there twice", object.address, object.generation)));
+        }
+        if object.generation > MOST_GENERATIONS {
+            return Err(malformed(format!("{} has no generation {}", object.address, object.generation)));
         }
     }
     Ok(export)

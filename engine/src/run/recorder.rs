@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use pool_inventory::{Address, object::Recorded};
 use pool_planner::Step;
+use pool_providers::crash;
 use pool_state::{Change, Entry, Lease, RunId, StateError, Store};
 use serde::Serialize;
 
-use crate::{clock, crash, event::Event, ops::Events};
+use crate::{clock, event::Event, ops::Events};
 
 /// Writes what a run does into the journal, then tells it.
 pub struct Recorder {

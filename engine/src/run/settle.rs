@@ -25,8 +25,11 @@ pub enum Doubt {
     Since(Instant),
 }
 
-/// Longest wait for an object that was found while it is still being made. One that takes longer is recorded as it is.
-const MAKING: Duration = Duration::from_secs(10 * 60);
+/// Longest wait for an object that was found while it is still being made: half of what it may take altogether. One that
+/// takes longer is recorded as it is.
+fn making(account: &Account) -> Duration {
+    account.patience() / 2
+}
 
 /// Looks a token up until its object is found and made, or its absence is certain: the visibility delay has passed since
 /// the last possible send, and the look-up after that found nothing.
@@ -38,7 +41,7 @@ pub async fn look_up(account: &Account, token: &Token, doubt: Doubt) -> Result<O
     loop {
         let asked = Instant::now();
         match account.find(token).await {
-            Ok(Some(seen)) if seen.status == Status::Pending && begun.elapsed() < MAKING => {
+            Ok(Some(seen)) if seen.status == Status::Pending && begun.elapsed() < making(account) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }
@@ -102,7 +105,8 @@ async fn of_provider(
         let (mut left, mut made) = (Vec::new(), true);
         for row in rows {
             let found = seen.remove(&row.token);
-            let making = found.as_ref().is_some_and(|seen| seen.status == Status::Pending) && begun.elapsed() < MAKING;
+            let making =
+                found.as_ref().is_some_and(|seen| seen.status == Status::Pending) && begun.elapsed() < making(account);
             if making || (found.is_none() && asked < certain) {
                 made &= !making;
                 left.push(row);
@@ -116,7 +120,7 @@ async fn of_provider(
         rows = left;
         let ahead = certain.saturating_duration_since(Instant::now());
         if !std::mem::replace(&mut told, true) {
-            let wait = if made { ahead } else { MAKING };
+            let wait = if made { ahead } else { making(account) };
             recorder.publish(settling(&rows, wait)).await;
         }
         let until_certain = if ahead.is_zero() { LOOK } else { ahead + Duration::from_millis(1) };

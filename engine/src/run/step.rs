@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use pool_inventory::{
-    Address, Kind, Text, Token,
+    Address, Kind, Text, TimeSpan, Token,
+    market::PATIENCE,
     object::{Observed, Owner, Recorded, Spec},
 };
 use pool_planner::{Action, Reason, Step};
@@ -18,10 +19,6 @@ use crate::{
     retry::{self, Next},
 };
 
-/// Longest time for one act of a provider, retries included. Machines of slow clouds need minutes; a creation that
-/// takes longer than this is stuck.
-pub const STEP_LIMIT: Duration = Duration::from_secs(20 * 60);
-
 /// How a step ended.
 pub type StepResult = Result<Option<Text>, Failure>;
 
@@ -35,10 +32,10 @@ pub async fn run(shared: &Shared, step: &Step, cancel: &CancellationToken) -> Re
     let result = tokio::select! {
         biased;
         () = cancel.cancelled() => Err(cancelled()),
-        result = tokio::time::timeout(limit(step), shared.guard.going_on(act(shared, step))) => match result {
+        result = tokio::time::timeout(limit(shared, step), shared.guard.going_on(act(shared, step))) => match result {
             Ok(Ok(result)) => result,
             Ok(Err(lost)) => Err(lost.into()),
-            Err(_) => Err(too_slow(step)),
+            Err(_) => Err(too_slow(shared, step)),
         },
     };
     let millis = begun.elapsed().as_millis() as u64;
@@ -114,13 +111,15 @@ impl From<ProviderError> for StepError {
 /// What a step that succeeded tells and changes.
 pub type Done = Result<(Option<Text>, Effect), StepError>;
 
-fn limit(step: &Step) -> Duration {
+/// Longest time for one act of a provider, retries included.
+fn limit(shared: &Shared, step: &Step) -> Duration {
+    let once = shared.accounts.get(&step.provider).map_or(PATIENCE.duration(), Account::patience);
     match step.action {
         // A large volume takes its time, to be copied and to be restored.
-        Action::Restore { .. } | Action::Create { spec: Spec::Snapshot(_) | Spec::Backup(_), .. } => STEP_LIMIT * 9,
+        Action::Restore { .. } | Action::Create { spec: Spec::Snapshot(_) | Spec::Backup(_), .. } => once * 9,
         // Each command on a host has its own limit, and a bootstrap is many commands.
-        Action::Bootstrap { .. } => STEP_LIMIT * 3,
-        _ => STEP_LIMIT,
+        Action::Bootstrap { .. } => once.max(PATIENCE.duration()) * 3,
+        _ => once,
     }
 }
 
@@ -379,10 +378,11 @@ fn cancelled() -> StepError {
     .into()
 }
 
-fn too_slow(step: &Step) -> StepError {
+fn too_slow(shared: &Shared, step: &Step) -> StepError {
     Failure {
         class: FailureClass::InDoubt,
-        message: format!("{} did not end within {} minutes", step.verb(), limit(step).as_secs() / 60).into(),
+        message: format!("{} did not end within {}", step.verb(), TimeSpan(limit(shared, step).as_millis() as u64))
+            .into(),
         detail: None,
         hint: Some("run pool apply again: it finds out what happened".into()),
     }

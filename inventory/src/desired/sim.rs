@@ -40,6 +40,9 @@ pub struct SimSpec {
     pub rate: Option<u32>,
     /// Largest number of objects in one call, and in one page of a list.
     pub page: u32,
+    /// How long a client waits before it takes what it asked for as stuck; none: as elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<TimeSpan>,
     /// Faults by rule.
     pub faults: Vec<SimFault>,
 }
@@ -60,6 +63,7 @@ impl Default for SimSpec {
             visibility: TimeSpan(0),
             rate: None,
             page: 500,
+            patience: None,
             faults: Vec::new(),
         }
     }
@@ -136,10 +140,16 @@ pub struct SimFault {
     pub address: Option<Text>,
     /// Only the `nth` matching call (from 1); none: see `rate`.
     pub nth: Option<u32>,
+    /// How many matching calls from the `nth` on; none: that one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
     /// Share of the matching calls, chosen by the seed; used where `nth` is none.
     pub rate: Percent,
     /// What happens.
     pub error: SimError,
+    /// How long: of `slow` what it takes longer, of `rate-limited` what the client is told to wait; none: 1 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<TimeSpan>,
 }
 
 /// A call of the simulated cloud.
@@ -180,6 +190,8 @@ pub enum SimError {
     Broken,
     /// Accepted; never becomes ready.
     Stuck,
+    /// Accepted; takes longer, a deletion too.
+    Slow,
     /// The calling process is killed before the call is carried out.
     KillBefore,
     /// The calling process is killed after the call was carried out, before its answer.

@@ -192,6 +192,7 @@ mod tests {
             batch: 1,
             visibility_delay: TimeSpan(0),
             doubt: TimeSpan(0),
+            patience: pool_inventory::market::PATIENCE,
             calls: 64,
             poll: TimeSpan(0),
             unseen: BTreeMap::new(),

@@ -583,6 +583,7 @@ pub fn capabilities(creates: bool) -> Capabilities {
         batch: 10,
         visibility_delay: TimeSpan(0),
         doubt: TimeSpan(0),
+        patience: pool_inventory::market::PATIENCE,
         calls: 64,
         poll: TimeSpan(0),
         unseen: Default::default(),

@@ -61,6 +61,7 @@ impl Mode {
             batch: BATCH,
             visibility_delay: TimeSpan(0),
             doubt: TimeSpan(0),
+            patience: pool_inventory::market::PATIENCE,
             calls: 64,
             poll: TimeSpan(0),
             unseen: BTreeMap::new(),

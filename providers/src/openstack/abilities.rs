@@ -39,6 +39,7 @@ pub(super) fn capabilities() -> Capabilities {
         batch: 1,
         visibility_delay: TimeSpan(0),
         doubt: DOUBT,
+        patience: pool_inventory::market::PATIENCE,
         calls: 16,
         poll: TimeSpan::secs(2),
         unseen: [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pool_inventory::{
     Bytes, Kind, Text, Token,
-    market::{Capabilities, Change, Feature},
+    market::{Capabilities, Change, Feature, PATIENCE},
     object::{Attachment, HostSpec, Spec, Status, VolumeSpec},
 };
 
@@ -44,6 +44,7 @@ pub(super) fn capabilities(spec: &pool_inventory::desired::SimSpec) -> Capabilit
         batch: spec.page as usize,
         visibility_delay: spec.visibility,
         doubt: pool_inventory::TimeSpan(0),
+        patience: spec.patience.unwrap_or(PATIENCE),
         calls: 64,
         poll: pool_inventory::TimeSpan(0),
         unseen: BTreeMap::new(),
@@ -91,6 +92,7 @@ impl Cloud<'_> {
             Fate::Normal => object,
             Fate::Broken => Object { failed: Some(broken()), ..object },
             Fate::Stuck => Object { ready: NEVER, ..object },
+            Fate::Slow(longer) => Object { ready: object.ready.max(self.now()).saturating_add(longer.0), ..object },
         };
         self.change(Effect::Changed(object.clone(), Some(token.clone())))?;
         Ok(self.progress(&object))
@@ -271,8 +273,16 @@ impl Cloud<'_> {
         if fate == Fate::Broken {
             return Err(ProviderError::Other("simulated fault: it cannot be deleted".into()));
         }
-        if fate == Fate::Stuck {
-            return self.changed(Object { leaving: true, ..object }, token, Fate::Normal);
+        let ends = match fate {
+            Fate::Stuck => Some(NEVER),
+            Fate::Slow(longer) => Some(self.now().saturating_add(longer.0)),
+            Fate::Normal | Fate::Broken => None,
+        };
+        // What leaves slowly does not leave sooner for being told again; what is stuck does.
+        let ends = object.ends.or(ends);
+        if let Some(ends) = ends {
+            let ends = Some(ends).filter(|end| *end != NEVER);
+            return self.changed(Object { leaving: true, ends, ..object }, token, Fate::Normal);
         }
         let until = self.seen_at("deleted", id);
         self.change(Effect::Deleted { id: object.key, until, token: Some(token.clone()) })?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pool_inventory::{
-    Kind, Text, Token,
-    desired::{SimCall, SimClock, SimError},
+    Kind, Text, TimeSpan, Token,
+    desired::{SimCall, SimClock, SimError, SimFault},
     object::{Observed, Owner, Spec},
 };
 
@@ -24,7 +24,12 @@ pub(super) enum Fate {
     Broken,
     /// It never ends.
     Stuck,
+    /// It takes longer by so much.
+    Slow(TimeSpan),
 }
+
+/// What `after` of a rule is where it does not say.
+const AFTER: TimeSpan = TimeSpan(1000);
 
 /// One call. `call` collects what its line in the ledger will say.
 pub(super) struct Cloud<'a> {
@@ -47,7 +52,7 @@ impl Cloud<'_> {
         self.world.now
     }
 
-    fn fault(&mut self, call: SimCall, subject: Option<&str>) -> Option<SimError> {
+    fn fault(&mut self, call: SimCall, subject: Option<&str>) -> Option<SimFault> {
         let (fault, notes) = fault::check(&self.shop.spec.faults, self.shop.spec.seed, self.world, call, subject);
         for note in notes {
             // Notes only count; there is nothing in them that could not be applied.
@@ -58,15 +63,17 @@ impl Cloud<'_> {
 
     /// The fault of a call that changes nothing; `Err` is its answer.
     pub fn fault_of_reading(&mut self, call: SimCall, subject: Option<&str>) -> Result<(), ProviderError> {
-        match self.fault(call, subject) {
-            None => Ok(()),
-            Some(SimError::RateLimited) => Err(ProviderError::RateLimited { after: None }),
-            Some(SimError::KillBefore | SimError::KillAfter) => {
+        let Some(fault) = self.fault(call, subject) else { return Ok(()) };
+        match fault.error {
+            SimError::RateLimited => Err(ProviderError::RateLimited { after: fault.after }),
+            // Asking is never slow but by `latency`.
+            SimError::Slow => Ok(()),
+            SimError::KillBefore | SimError::KillAfter => {
                 self.kill = true;
                 Err(indeterminate())
             }
-            Some(SimError::LostReply) => Err(indeterminate()),
-            Some(_) => Err(transient()),
+            SimError::LostReply => Err(indeterminate()),
+            _ => Err(transient()),
         }
     }
 
@@ -96,24 +103,25 @@ impl Cloud<'_> {
             | Act::Restore { .. } => SimCall::Update,
         };
         let subject = request.owner.address.to_string();
-        match self.fault(call, Some(&subject)) {
-            None => self.act(request, Fate::Normal),
-            Some(SimError::Broken) => self.act(request, Fate::Broken),
-            Some(SimError::Stuck) => self.act(request, Fate::Stuck),
-            Some(SimError::Transient) => Err(transient()),
-            Some(SimError::RateLimited) => Err(ProviderError::RateLimited { after: None }),
-            Some(SimError::NoCapacity) => Err(ProviderError::NoCapacity("simulated fault".into())),
-            Some(SimError::QuotaExceeded) => Err(ProviderError::QuotaExceeded("simulated fault".into())),
-            Some(SimError::LostReply) => {
+        let Some(fault) = self.fault(call, Some(&subject)) else { return self.act(request, Fate::Normal) };
+        match fault.error {
+            SimError::Broken => self.act(request, Fate::Broken),
+            SimError::Stuck => self.act(request, Fate::Stuck),
+            SimError::Slow => self.act(request, Fate::Slow(fault.after.unwrap_or(AFTER))),
+            SimError::Transient => Err(transient()),
+            SimError::RateLimited => Err(ProviderError::RateLimited { after: fault.after }),
+            SimError::NoCapacity => Err(ProviderError::NoCapacity("simulated fault".into())),
+            SimError::QuotaExceeded => Err(ProviderError::QuotaExceeded("simulated fault".into())),
+            SimError::LostReply => {
                 // Whatever came of it, the client does not hear of it.
                 let _ = self.act(request, Fate::Normal);
                 Err(indeterminate())
             }
-            Some(SimError::KillBefore) => {
+            SimError::KillBefore => {
                 self.kill = true;
                 Err(indeterminate())
             }
-            Some(SimError::KillAfter) => {
+            SimError::KillAfter => {
                 self.kill = true;
                 self.act(request, Fate::Normal)
             }
@@ -173,7 +181,28 @@ impl Cloud<'_> {
         let subject = self.world.by_token(token).and_then(address);
         self.fault_of_reading(SimCall::Find, subject.as_deref())?;
         let now = self.now();
-        Ok(self.world.by_token(token).filter(|o| o.shown(now)).map(|o| self.world.observe(o)))
+        let found = self.world.by_token(token).filter(|o| o.shown(now)).cloned();
+        let seen = found.as_ref().map(|o| self.world.observe(o));
+        if let Some(object) = found {
+            // Who finds it on its way looks again until it has arrived.
+            self.skip_to(object.done_at());
+        }
+        Ok(seen)
+    }
+
+    /// Waits on a virtual clock until the next object of a kind is done.
+    pub fn skip_to_next(&mut self, kind: Kind) {
+        let under_way = |o: &&Object| o.lives() && o.done_at() > self.now();
+        let objects = self.world.objects.range(Key::first(kind)..=Key::last(kind)).map(|(_, object)| object);
+        let next = objects.filter(under_way).map(Object::done_at).min();
+        self.skip_to(next.unwrap_or(NEVER));
+    }
+
+    fn skip_to(&mut self, time: u64) {
+        if self.shop.spec.clock == SimClock::Virtual && time != NEVER && time > self.now() {
+            self.world.now = time;
+            self.end_deletions();
+        }
     }
 
     /// How operations go on. On a virtual clock, where none of them is done yet, the first is waited for at once, and
@@ -183,6 +212,7 @@ impl Cloud<'_> {
             && let Some(first) = self.next_event(operations)
         {
             self.world.now = first + self.shop.spec.boot.0 / 10;
+            self.end_deletions();
         }
         operations.iter().map(|operation| self.poll_one(operation)).collect()
     }
@@ -200,9 +230,17 @@ impl Cloud<'_> {
 
     /// When the first of these operations is done; none: one of them is already, or none of them ever will be.
     fn next_event(&self, operations: &[Operation]) -> Option<u64> {
-        let ready = |Operation(id): &Operation| self.world.living(id).map(|o| o.ready);
-        let first = operations.iter().filter_map(ready).min()?;
+        let first = operations.iter().filter_map(|Operation(id)| Some(self.world.living(id)?.done_at())).min()?;
         (first > self.now() && first != NEVER).then_some(first)
+    }
+
+    /// Lets go what a slow deletion has been at for long enough.
+    pub fn end_deletions(&mut self) {
+        while let Some(key) = self.world.overdue() {
+            let until = self.seen_at("deleted", &key.text());
+            // It lives, or it would not be overdue.
+            let _ = self.change(Effect::Deleted { id: key, until, token: None });
+        }
     }
 
     /// Index of a spec in the table of specs, where it is put if it is new.

@@ -5,7 +5,7 @@
 
 use pool_inventory::{
     Text,
-    desired::{SimCall, SimError, SimFault},
+    desired::{SimCall, SimFault},
 };
 
 use super::world::{Effect, World};
@@ -17,12 +17,16 @@ pub(super) fn check(
     world: &World,
     call: SimCall,
     subject: Option<&str>,
-) -> (Option<SimError>, Vec<Effect>) {
+) -> (Option<SimFault>, Vec<Effect>) {
     let mut notes = Vec::new();
     for rule in rules.iter().filter(|rule| matches(rule, call, subject)) {
         let id = id(rule);
         let (fired, counted) = match rule.nth {
-            Some(nth) => (world.asked.get(&id).copied().unwrap_or(0) + 1 == u64::from(nth), None),
+            Some(nth) => {
+                let (nth, times) = (u64::from(nth), u64::from(rule.times.unwrap_or(1)));
+                let this = world.asked.get(&id).copied().unwrap_or(0) + 1;
+                ((nth..nth + times).contains(&this), None)
+            }
             None => {
                 let who: Text = format!("{id}|{}", subject.unwrap_or("")).into();
                 let times = world.subjects.get(&who).copied().unwrap_or(0);
@@ -31,7 +35,7 @@ pub(super) fn check(
         };
         notes.push(Effect::Asked { rule: id, subject: counted, fired });
         if fired {
-            return (Some(rule.error), notes);
+            return (Some(rule.clone()), notes);
         }
     }
     (None, notes)
@@ -56,12 +60,20 @@ pub(super) fn dice(seed: u64, parts: &[&str]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use pool_inventory::Percent;
+    use pool_inventory::{Percent, desired::SimError};
 
     use super::*;
 
     fn rule(nth: Option<u32>, rate: u32) -> SimFault {
-        SimFault { on: SimCall::Create, address: None, nth, rate: Percent(rate), error: SimError::Transient }
+        SimFault {
+            on: SimCall::Create,
+            address: None,
+            nth,
+            times: None,
+            rate: Percent(rate),
+            error: SimError::Transient,
+            after: None,
+        }
     }
 
     fn run(rules: &[SimFault], seed: u64, subjects: &[String]) -> Vec<(String, bool)> {

@@ -23,7 +23,7 @@ use fs4::{FileExt, TryLockError};
 use serde::{Deserialize, Serialize};
 
 use super::world::{Call, Snapshot, World};
-use crate::ProviderError;
+use crate::{ProviderError, crash};
 
 const VERSION: u32 = 1;
 
@@ -133,7 +133,7 @@ impl Ledger {
         };
         if len > self.offset {
             let bytes = self.tail().map_err(|e| at(&self.path, "read", &e))?;
-            let read = replay(&mut world, &bytes, |_| {}).map_err(|detail| damaged(&self.path, &detail))?;
+            let read = replay(&mut world, &bytes, |_, _| {}).map_err(|detail| damaged(&self.path, &detail))?;
             self.offset += read.end;
             self.base = if read.base > 0 { self.offset - read.end + read.base } else { self.base };
             if self.offset < len {
@@ -200,7 +200,13 @@ impl Session<'_> {
     pub fn commit(mut self, call: &Call) -> Result<(), ProviderError> {
         let mut world = std::mem::take(&mut self.world);
         let ledger = &mut *self.ledger;
-        ledger.write(&line(&Line::<&Call, ()>::Call(call)))?;
+        let line = line(&Line::<&Call, ()>::Call(call));
+        if crash::is_here("call-half-written") {
+            let _ = ledger.file.write_all(&line[..line.len() / 2]);
+            crash::die();
+        }
+        ledger.write(&line)?;
+        crash::point("call-written");
         world.finish(call);
         let grown = ledger.offset - ledger.base;
         // A compaction that fails loses nothing; the next call tries again.
@@ -223,8 +229,9 @@ impl Drop for Session<'_> {
     }
 }
 
-/// Reads a ledger without a lock and without changing it; `each` sees every call since the last compaction.
-pub(super) fn read(path: &Path, each: impl FnMut(&Call)) -> Result<World, ProviderError> {
+/// Reads a ledger without a lock and without changing it; `each` sees every call since the last compaction,
+/// and the world as it was after it.
+pub(super) fn read(path: &Path, each: impl FnMut(&World, &Call)) -> Result<World, ProviderError> {
     let bytes = match std::fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(|e| at(path, "read", &e))?,
@@ -242,7 +249,7 @@ struct Extent {
     base: u64,
 }
 
-fn replay(world: &mut World, bytes: &[u8], mut each: impl FnMut(&Call)) -> Result<Extent, String> {
+fn replay(world: &mut World, bytes: &[u8], mut each: impl FnMut(&World, &Call)) -> Result<Extent, String> {
     let mut read = Extent { end: 0, base: 0 };
     for (number, text) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         if !text.ends_with(b"\n") {
@@ -259,7 +266,7 @@ fn replay(world: &mut World, bytes: &[u8], mut each: impl FnMut(&Call)) -> Resul
             }
             Line::Call(call) => {
                 world.replay(&call)?;
-                each(&call);
+                each(world, &call);
             }
         }
     }

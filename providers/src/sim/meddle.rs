@@ -5,7 +5,7 @@ use pool_inventory::{Address, Text, object::Spec};
 use super::{
     cloud::Cloud,
     create::detached,
-    object::{Attached, Key, Object},
+    object::{Attached, Key, NEVER, Object},
     world::Effect,
 };
 use crate::ProviderError;
@@ -53,6 +53,11 @@ pub enum Meddling {
         /// The cloud's words.
         words: Text,
     },
+    /// Whoever runs the cloud ends what would never have ended: the object is ready, or gone. Nothing else changes.
+    Mend {
+        /// Its id.
+        id: Text,
+    },
     /// An object is deleted.
     Delete {
         /// Its id.
@@ -77,16 +82,28 @@ impl Cloud<'_> {
             }
             Meddling::Stop { id } => self.alter(id, |object| object.off = true),
             Meddling::Break { id, words } => self.alter(id, |object| object.failed = Some(words.clone())),
+            Meddling::Mend { id } => match self.existing(id)? {
+                object if object.leaving && object.ends.is_none() => self.vanish(&object),
+                object if object.ready == NEVER => {
+                    let now = self.now();
+                    self.alter(id, |object| object.ready = now)
+                }
+                _ => Ok(id.clone()),
+            },
             Meddling::Delete { id } => {
-                let key = self.existing(id)?.key;
-                self.change(Effect::Deleted { id: key, until: self.now(), token: None })?;
-                Ok(id.clone())
+                let object = self.existing(id)?;
+                self.vanish(&object)
             }
         }
     }
 
     fn existing(&self, id: &Text) -> Result<Object, ProviderError> {
         self.world.living(id).cloned().ok_or_else(|| ProviderError::NotFound(id.clone()))
+    }
+
+    fn vanish(&mut self, object: &Object) -> Result<Text, ProviderError> {
+        self.change(Effect::Deleted { id: object.key, until: self.now(), token: None })?;
+        Ok(object.key.text())
     }
 
     fn alter(&mut self, id: &Text, change: impl FnOnce(&mut Object)) -> Result<Text, ProviderError> {
@@ -110,6 +127,7 @@ impl Cloud<'_> {
             visible: self.now(),
             off: false,
             leaving: false,
+            ends: None,
             failed: None,
             incarnation: 0,
             content: None,

@@ -11,7 +11,7 @@
 //! | [`report`](SimLedger) | what the ledger says happened |
 //!
 //! Time: the cloud's clock never runs slower than the real one. On a virtual clock a call moves it on by its latency
-//! instead of waiting, `poll` moves it on to when something is ready, and a call over the rate to the next second; the
+//! instead of waiting, `poll` moves it on to when something is ready, and so does who lists or looks up again what is not, and a call over the rate to the next second; the
 //! visibility delay passes in real time on both, since it is the client that has to wait for it.
 
 mod change;
@@ -27,10 +27,11 @@ mod report;
 mod world;
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -55,7 +56,7 @@ pub use self::{
     report::{Counters, SimEffect, SimEffectKind, SimLedger},
     world::Use,
 };
-use crate::{Operation, Page, Progress, Provider, ProviderError, Request};
+use crate::{Operation, Page, Progress, Provider, ProviderError, Request, crash};
 
 /// A simulated cloud; see `docs/providers/sim.md`.
 #[derive(Debug, Clone)]
@@ -64,6 +65,10 @@ pub struct SimProvider(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     shop: Shop,
+    /// Calls under way.
+    in_flight: AtomicU64,
+    /// Kinds that were listed since anything was asked for: who lists one of them again waits for something.
+    listed: Mutex<BTreeSet<Kind>>,
     ledger: Mutex<Open>,
 }
 
@@ -86,6 +91,22 @@ impl Drop for Abandon {
     }
 }
 
+/// One call, from its beginning until its answer or until nobody waits for it any more.
+struct UnderWay(Arc<Shared>);
+
+impl UnderWay {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl SimProvider {
     /// Opens the cloud whose ledger is at `ledger`, and makes an empty one where there is none.
     ///
@@ -94,7 +115,12 @@ impl SimProvider {
         let salt = fault::dice(spec.seed, &["cloud", &name]);
         let shop = Shop::new(name, spec)?;
         let ledger = Ledger::open(ledger, salt)?;
-        Ok(Self(Arc::new(Shared { shop, ledger: Mutex::new(Open { ledger, seen: None }) })))
+        Ok(Self(Arc::new(Shared {
+            shop,
+            in_flight: AtomicU64::new(0),
+            listed: Mutex::default(),
+            ledger: Mutex::new(Open { ledger, seen: None }),
+        })))
     }
 
     /// Does in the account what others do there: objects that are not ours, changes behind our back.
@@ -116,6 +142,7 @@ impl SimProvider {
                 tokio::time::sleep(span.duration()).await;
             }
         };
+        let _under_way = UnderWay::begin(&self.0);
         pause(there).await;
         let answer = self.run(what, work).await;
         pause(TimeSpan(latency.0 - there.0)).await;
@@ -155,6 +182,7 @@ impl Shared {
             return Err(ProviderError::Transient("the call was given up before it was carried out".into()));
         }
         let mut call = Call { wall: wall(), pid: std::process::id(), call: what.into(), ..Call::default() };
+        call.in_flight = self.in_flight.load(Ordering::SeqCst);
         let world = session.world();
         world.now = time(world, call.wall, *seen, at);
         let virtual_clock = self.shop.spec.clock == SimClock::Virtual;
@@ -169,6 +197,7 @@ impl Shared {
             None => {
                 world.now += if virtual_clock && ours { self.shop.spec.latency.0 } else { 0 };
                 let mut cloud = Cloud { shop: &self.shop, world: &mut *world, call: &mut call, kill: false };
+                cloud.end_deletions();
                 let value = work(&mut cloud);
                 (Ok(value), cloud.kill)
             }
@@ -177,9 +206,13 @@ impl Shared {
         session.commit(&call)?;
         *seen = Some((call.now, at));
         if kill {
-            die();
+            crash::die();
         }
         answer
+    }
+
+    fn listed(&self) -> std::sync::MutexGuard<'_, BTreeSet<Kind>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Time until the next call is let through, if this one is one too many.
@@ -204,13 +237,6 @@ fn wall() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(0)
 }
 
-/// Ends this process as a power cut would.
-fn die() -> ! {
-    loop {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-    }
-}
-
 #[async_trait]
 impl Provider for SimProvider {
     fn capabilities(&self) -> Capabilities {
@@ -227,6 +253,7 @@ impl Provider for SimProvider {
             let detail = format!("{count} requests at once, {page} are allowed").into();
             return vec![Err(ProviderError::Invalid { field: "batch".into(), detail }); count];
         }
+        self.0.listed().clear();
         match self.call("submit", move |cloud| cloud.submit(&batch)).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); count],
@@ -234,7 +261,14 @@ impl Provider for SimProvider {
     }
 
     async fn list(&self, kind: Kind, from: Option<Text>) -> Result<Page, ProviderError> {
-        self.call("list", move |cloud| cloud.list(kind, from.as_deref())).await?
+        let waits = from.is_none() && !self.0.listed().insert(kind);
+        self.call("list", move |cloud| {
+            if waits {
+                cloud.skip_to_next(kind);
+            }
+            cloud.list(kind, from.as_deref())
+        })
+        .await?
     }
 
     async fn find(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {

@@ -97,6 +97,9 @@ pub(super) struct Object {
     /// A deletion that never ends is under way.
     #[serde(rename = "l", default, skip_serializing_if = "is_false")]
     pub leaving: bool,
+    /// When a slow deletion that is under way is done.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<u64>,
     /// Broken, in the cloud's words; seen once `ready` is reached.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Text>,
@@ -162,6 +165,11 @@ impl Object {
             None if self.off => Status::Stopped,
             None => Status::Ready,
         }
+    }
+
+    /// When what is under way with it is done; [`NEVER`]: never.
+    pub fn done_at(&self) -> u64 {
+        if self.leaving { self.ends.unwrap_or(NEVER) } else { self.ready }
     }
 
     /// Whether it exists, seen or not.

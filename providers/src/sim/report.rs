@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use pool_inventory::{Kind, Text, Token, object::Observed};
+use pool_inventory::{
+    Kind, Text, Token,
+    object::{Observed, Owner, Spec},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
     ledger,
-    world::{Call, Effect, Use},
+    object::{Key, Object},
+    world::{Call, Effect, Use, World},
 };
 use crate::ProviderError;
 
@@ -38,6 +42,9 @@ pub struct Counters {
     pub calls: BTreeMap<Text, u64>,
     /// Requests of all `submit` calls by act: `create`, `update`, `rebuild`, `power`, `restart`, `restore`, `delete`.
     pub requests: BTreeMap<Text, u64>,
+    /// The most calls that one client had under way at a time.
+    #[serde(default)]
+    pub in_flight: u64,
     /// The highest use at any time, each figure for itself.
     pub peak: Use,
 }
@@ -50,6 +57,7 @@ impl Counters {
         }
         self.repeated += call.repeated;
         self.limited += call.limited;
+        self.in_flight = self.in_flight.max(call.in_flight);
     }
 }
 
@@ -100,12 +108,20 @@ impl SimLedger {
     /// Reads the ledger at `path`; a last line that was cut off is left out, a file that does not exist is an empty cloud.
     pub fn read(path: &Path) -> Result<Self, ProviderError> {
         let mut effects = Vec::new();
-        let world = ledger::read(path, |call| effects.extend(call.effects.iter().filter_map(|e| effect(call, e))))?;
+        let world = ledger::read(path, |_, call| effects.extend(call.effects.iter().filter_map(|e| effect(call, e))))?;
         let live: Vec<Observed> = world.objects.values().filter(|o| o.lives()).map(|o| world.observe(o)).collect();
-        let written = |o: &&super::object::Object| o.lives() && o.content.is_some();
+        let written = |o: &&Object| o.lives() && o.content.is_some();
         let content = world.objects.values().filter(written);
         let content = content.filter_map(|o| Some((o.key.text(), o.content.clone()?))).collect();
         Ok(Self { content, counters: world.counters.clone(), live, used: world.used.clone(), now: world.now, effects })
+    }
+
+    /// The highest use of each group at any time since the last compaction, each figure for itself; `group` says which
+    /// groups an object of ours belongs to.
+    pub fn peaks(path: &Path, group: impl Fn(&Owner) -> Vec<Text>) -> Result<BTreeMap<Text, Use>, ProviderError> {
+        let mut peaks = Peaks::default();
+        ledger::read(path, |world, call| peaks.follow(world, call, &group))?;
+        Ok(peaks.highest)
     }
 
     /// Living objects of a kind that `pool` made.
@@ -121,6 +137,59 @@ impl SimLedger {
         }
         let several = seen.into_iter().filter(|(_, count)| *count > 1);
         several.map(|((_, address, generation), _)| format!("{address} generation {generation}")).collect()
+    }
+}
+
+/// An object's groups, and what it uses of each.
+type Member = (Vec<Text>, Spec, i64);
+
+/// Use by group, call by call.
+#[derive(Default)]
+struct Peaks {
+    /// What each living object of ours uses, and its groups; none: no call was looked at yet.
+    objects: Option<BTreeMap<Key, Member>>,
+    used: BTreeMap<Text, Use>,
+    highest: BTreeMap<Text, Use>,
+}
+
+impl Peaks {
+    /// Takes in a call; `world` is as it was after it.
+    fn follow(&mut self, world: &World, call: &Call, group: &impl Fn(&Owner) -> Vec<Text>) {
+        if self.objects.is_none() {
+            self.objects = Some(BTreeMap::new());
+            world.objects.values().filter(|o| o.lives()).for_each(|object| self.enter(world, object, group));
+            return;
+        }
+        for effect in &call.effects {
+            match effect {
+                Effect::New(object) | Effect::Changed(object, _) => {
+                    self.leave(object.key);
+                    self.enter(world, object, group);
+                }
+                Effect::Deleted { id, .. } => self.leave(*id),
+                Effect::Spec(_) | Effect::Lineage(_) | Effect::Asked { .. } => {}
+            }
+        }
+    }
+
+    fn enter(&mut self, world: &World, object: &Object, group: &impl Fn(&Owner) -> Vec<Text>) {
+        let Some(owner) = world.observe(object).owner else { return };
+        let (groups, spec) = (group(&owner), world.spec(object).clone());
+        for group in &groups {
+            let used = self.used.entry(group.clone()).or_default();
+            used.add(&spec, object.price);
+            self.highest.entry(group.clone()).or_default().raise(used);
+        }
+        self.objects.get_or_insert_default().insert(object.key, (groups, spec, object.price));
+    }
+
+    fn leave(&mut self, key: Key) {
+        let Some((groups, spec, price)) = self.objects.as_mut().and_then(|objects| objects.remove(&key)) else {
+            return;
+        };
+        for group in groups {
+            self.used.entry(group).or_default().sub(&spec, price);
+        }
     }
 }
 

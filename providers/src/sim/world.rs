@@ -64,6 +64,9 @@ pub(super) struct Call {
     /// Refused for its rate.
     #[serde(rename = "z", default, skip_serializing_if = "none")]
     pub limited: u64,
+    /// Calls of this client that were under way then, this one among them.
+    #[serde(rename = "f", default, skip_serializing_if = "none")]
+    pub in_flight: u64,
     #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Effect>,
 }
@@ -153,6 +156,8 @@ struct Index {
     tokens: HashMap<Token, Key>,
     /// (host, volume)
     attached: BTreeSet<(Key, Key)>,
+    /// (when, what) of deletions that take their time
+    ending: BTreeSet<(u64, Key)>,
     /// (zone, offering) → living hosts
     machines: HashMap<(Text, Text), u32>,
     /// Hash of (lineage, address, generation) → living objects
@@ -319,6 +324,9 @@ impl World {
         if object.owner.is_some() {
             *self.index.owners.entry(self.owner_hash(object)).or_default() += 1;
         }
+        if let Some(end) = object.ends {
+            self.index.ending.insert((end, object.key));
+        }
         if let Some(attached) = &object.attached {
             self.index.attached.insert((attached.host, object.key));
         }
@@ -332,6 +340,9 @@ impl World {
     /// The reverse of [`World::enter`] for a living object; its token stays known.
     fn leave(&mut self, object: &Object) {
         let hash = self.owner_hash(object);
+        if let Some(end) = object.ends {
+            self.index.ending.remove(&(end, object.key));
+        }
         if object.owner.is_some() {
             lower(&mut self.index.owners, &hash);
         }
@@ -351,6 +362,11 @@ impl World {
             (self.lineages[owner.lineage as usize].0.as_ref(), &owner.address, owner.generation).hash(&mut hasher);
         }
         hasher.finish()
+    }
+
+    /// Something whose slow deletion is over by now.
+    pub fn overdue(&self) -> Option<Key> {
+        self.index.ending.first().filter(|(end, _)| *end <= self.now).map(|(_, key)| *key)
     }
 
     /// The object that a token made, also after its end.

@@ -86,6 +86,7 @@ impl Provider for SshProvider {
             batch: 1000,
             visibility_delay: TimeSpan(0),
             doubt: TimeSpan(0),
+            patience: pool_inventory::market::PATIENCE,
             calls: 64,
             poll: TimeSpan(0),
             unseen: [].into(),

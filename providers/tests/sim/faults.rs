@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use pool_inventory::{
-    Kind, Percent,
+    Kind, Percent, TimeSpan,
     desired::{SimCall, SimError, SimFault, SimSpec},
     object::Status,
 };
@@ -53,6 +53,34 @@ async fn a_deletion_that_breaks_or_sticks_leaves_the_object() {
     assert_eq!(cloud.ledger().live[0].status, Status::Deleting);
     assert_eq!(cloud.provider.poll(std::slice::from_ref(&operation)).await, [Ok(Progress::Pending(operation))]);
     done_gone(&cloud.provider, &host).await;
+}
+
+#[tokio::test]
+async fn a_slow_deletion_is_seen_going_and_ends_by_itself() {
+    let slow = SimFault { after: Some(TimeSpan::secs(60)), ..nth(SimCall::Delete, 1, SimError::Slow) };
+    let cloud = with(vec![slow]);
+    let host = done(one(&cloud.provider, create_host("web-1")).await);
+    let Ok(Progress::Pending(operation)) = one(&cloud.provider, delete(&host)).await else { panic!("not slow") };
+    let listed = cloud.provider.list(Kind::Host, None).await.expect("lists").objects;
+    assert_eq!(listed[0].status, Status::Deleting);
+    // Asking again does not hurry it; waiting does, and on a virtual clock waiting is short.
+    assert_eq!(one(&cloud.provider, delete(&host)).await, Ok(Progress::Pending(operation.clone())));
+    let ended = cloud.provider.poll(std::slice::from_ref(&operation)).await.remove(0);
+    assert!(matches!(ended, Err(ProviderError::NotFound(_))), "{ended:?}");
+    assert_eq!(cloud.ledger().live, []);
+}
+
+#[tokio::test]
+async fn a_storm_says_how_long_to_wait_and_passes() {
+    let after = Some(TimeSpan(70));
+    let storm = SimFault { after, times: Some(3), ..nth(SimCall::Create, 2, SimError::RateLimited) };
+    let cloud = with(vec![storm]);
+    let mut answers = Vec::new();
+    for host in 0..6 {
+        answers.push(one(&cloud.provider, create_host(&format!("web-{host}"))).await);
+    }
+    let limited: Vec<bool> = answers.iter().map(|a| *a == Err(ProviderError::RateLimited { after })).collect();
+    assert_eq!(limited, [false, true, true, true, false, false]);
 }
 
 #[tokio::test]

@@ -109,3 +109,20 @@ async fn it_does_not_grow_for_ever_and_forgets_nothing_that_lives() {
         assert_eq!(done(one(provider, create_host("web-1")).await), kept, "its token is known");
     }
 }
+
+#[tokio::test]
+async fn the_most_of_each_group_at_a_time_is_known_afterwards() {
+    let cloud = Sim::new(SimSpec::default());
+    let hosts: Vec<_> = (0..3).map(|i| create_host(&format!("web-{i}"))).collect();
+    let made = cloud.provider.submit(hosts).await;
+    // Two go before two others come: never more than three at a time.
+    let gone = made.into_iter().take(2).map(|host| delete(&done(host))).collect();
+    assert!(cloud.provider.submit(gone).await.iter().all(Result::is_ok));
+    for host in ["db-0", "web-4"] {
+        done(one(&cloud.provider, create_host(host)).await);
+    }
+    let pool = |owner: &pool_inventory::object::Owner| vec![owner.address.name.split('-').next().unwrap_or("").into()];
+    let peaks = SimLedger::peaks(&cloud.path, pool).expect("reads");
+    assert_eq!((peaks["web"].hosts, peaks["web"].vcpus, peaks["db"].hosts), (3, 3, 1));
+    assert_eq!((cloud.ledger().counters.peak.hosts, cloud.ledger().counters.in_flight), (3, 1));
+}

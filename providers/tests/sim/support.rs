@@ -159,7 +159,7 @@ pub async fn done_gone(provider: &dyn Provider, object: &Observed) {
 
 /// A rule that always applies.
 pub fn always(on: SimCall, error: SimError) -> SimFault {
-    SimFault { on, address: None, nth: None, rate: Percent(10_000), error }
+    SimFault { on, address: None, nth: None, times: None, rate: Percent(10_000), error, after: None }
 }
 
 /// A rule that applies once.

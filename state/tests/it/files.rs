@@ -155,6 +155,23 @@ async fn the_database_of_another_program_is_refused_and_kept() {
 }
 
 #[tokio::test]
+async fn a_file_whose_tables_were_tampered_with_is_refused_and_kept() {
+    for sql in [
+        "CREATE TRIGGER t AFTER INSERT ON objects BEGIN DELETE FROM leases; END",
+        "ALTER TABLE stock_outs RENAME TO away; CREATE TABLE stock_outs (lineage, candidate, at)",
+        "ALTER TABLE stock_outs RENAME TO away; CREATE VIEW stock_outs AS SELECT 1 AS lineage, 2 AS candidate, 3 AS at",
+    ] {
+        let place = place();
+        place.open().await.close().await;
+        raw(&place, sql).await;
+        let before = std::fs::read(place.file()).unwrap();
+        let error = place.try_open().await.expect_err(sql);
+        assert!(matches!(&error, StateError::Corrupt { detail, .. } if detail.contains("tables")), "{error:?}");
+        assert_eq!(std::fs::read(place.file()).unwrap(), before);
+    }
+}
+
+#[tokio::test]
 async fn the_state_of_another_environment_is_refused() {
     let place = place();
     place.open().await.close().await;

@@ -88,6 +88,8 @@ async fn what_is_no_export_is_refused_with_the_reason() {
         (&good.replace("\"serial\": 1,\n  \"inv", "\"sorial\": 1,\n  \"inv"), "sorial"),
         (&good.replace(&*store.lineage().0, "x"), "no lineage"),
         (&twice, "stands there twice"),
+        (&good.replace("\"serial\": 1,\n  \"inv", "\"serial\": 18446744073709551615,\n  \"inv"), "higher than any"),
+        (&good.replace("\"generation\": 1,", "\"generation\": 4294967295,"), "no generation 4294967295"),
     ] {
         let error = store.import(&held, bad, true).await.unwrap_err();
         assert!(matches!(&error, StateError::ImportMalformed { detail } if detail.contains(why)), "{why}: {error}");

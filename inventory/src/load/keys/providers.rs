@@ -42,6 +42,7 @@ static SIM: Section = section(
         optional("visibility", Time, "How long new objects may be missing from listings. Default: 0s."),
         optional("rate", Int(1, u32::MAX as u64), "Calls per second before it answers 429. Default: no limit."),
         optional("page", Int(1, 10_000), "Most objects in one call or page. Default: 500."),
+        optional("patience", Time, "Longest wait for something that is made; then it is stuck. Default: 20m."),
         optional("faults", List(&Section(&FAULT)), "Faults by rule."),
     ],
 );
@@ -106,6 +107,7 @@ pub const SIM_ERRORS: &[&str] = &[
     "quota-exceeded",
     "broken",
     "stuck",
+    "slow",
     "kill-before",
     "kill-after",
 ];
@@ -116,7 +118,9 @@ static FAULT: Section = section(
         optional("on", words(SIM_CALLS), "The call that fails. Default: any."),
         optional("address", Address, "Only calls for this object. Default: any."),
         optional("nth", Int(1, u32::MAX as u64), "Only the nth matching call, from 1."),
+        optional("times", Int(1, u32::MAX as u64), "How many matching calls from the nth on. Default: 1."),
         optional("rate", Percent, "Share of the matching calls, where `nth` is not given. Default: 100%."),
         required("error", words(SIM_ERRORS), "What happens."),
+        optional("after", Time, "What `slow` takes longer; what `rate-limited` asks the client to wait. Default: 1s."),
     ],
 );

@@ -98,6 +98,7 @@ impl<'n, 's> Reader<'n, 's> {
             visibility: self.value(node, "visibility", otherwise.visibility),
             rate: self.optional(node, "rate"),
             page: self.value(node, "page", otherwise.page),
+            patience: self.optional(node, "patience"),
             faults: faults.iter().filter_map(|fault| self.fault(fault)).collect(),
         }
     }
@@ -210,12 +211,18 @@ impl<'n, 's> Reader<'n, 's> {
         if let (Some(_), Some(rate)) = (nth, node.get("rate")) {
             self.say(rate.span, "both `nth` and `rate` are given", "choose one");
         }
+        let times = self.optional(node, "times");
+        if let (Some(_), None, Some(times)) = (times, nth, node.get("times")) {
+            self.say(times.span, "`times` is given without `nth`", "say from which call on");
+        }
         Some(SimFault {
             on: self.word(node, "on").unwrap_or(SimCall::Any),
             address: self.text(node, "address"),
             nth,
+            times,
             rate: self.value(node, "rate", Percent(10_000)),
             error: self.word(node, "error")?,
+            after: self.optional(node, "after"),
         })
     }
 

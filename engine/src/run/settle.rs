@@ -142,7 +142,10 @@ fn settling(rows: &[Recorded], wait: Duration) -> Event {
 async fn settled(recorder: &Recorder, row: Recorded, seen: Option<Observed>) -> Result<(), StateError> {
     let event = Event::Settled { address: row.address.clone(), exists: seen.is_some() };
     let effect = match seen {
-        Some(seen) => Effect::Put(Recorded { id: Some(seen.id), endpoint: seen.endpoint, ..row }),
+        Some(seen) => {
+            let endpoint = seen.endpoint.filter(|_| seen.status != Status::Pending);
+            Effect::Put(Recorded { id: Some(seen.id), endpoint, ..row })
+        }
         None => Effect::Remove(row.address, row.generation),
     };
     recorder.write(None, "settled", &event, effect, Some(event.clone())).await

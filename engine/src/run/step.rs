@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pool_inventory::{
     Address, Kind, Text, TimeSpan, Token,
     market::PATIENCE,
-    object::{Observed, Owner, Recorded, Spec},
+    object::{Observed, Owner, Recorded, Spec, Status},
 };
 use pool_planner::{Action, Reason, Step};
 use pool_providers::{Act, ProviderError, Request};
@@ -337,8 +337,9 @@ pub fn owner(shared: &Shared, row: &Recorded) -> Owner {
     Owner { lineage: shared.lineage.clone(), address: row.address.clone(), generation: row.generation, token }
 }
 
-/// Takes over where an object answers, if that was seen.
+/// Takes over where an object answers, if that was seen. What is still being made does not say it yet.
 pub fn take_endpoint(row: &mut Recorded, seen: Option<&Observed>) {
+    let seen = seen.filter(|seen| seen.status != Status::Pending);
     if let Some(endpoint) = seen.and_then(|seen| seen.endpoint.as_ref()) {
         row.endpoint = Some(row.spec.host().map_or_else(|| endpoint.clone(), |host| host.reached(endpoint)));
     }

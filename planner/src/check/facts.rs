@@ -109,6 +109,11 @@ impl<'a> Facts<'a> {
             && self.observed(row).is_none_or(|seen| seen.status == Status::Deleting)
     }
 
+    /// Whether a recorded object of ours is being deleted, so that its end is waited for.
+    pub(super) fn leaving(&self, row: &Recorded) -> bool {
+        !row.adopted && self.gone(row) && self.observed(row).is_some()
+    }
+
     /// Whether it is a network of others, which its provider need not list among ours.
     fn elsewhere(&self, row: &Recorded) -> bool {
         let others = self.input.markets.get(&row.provider).map(|market| &market.networks);

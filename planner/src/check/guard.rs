@@ -26,6 +26,9 @@ fn protected(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
         return;
     }
     let Some(row) = facts.rows.get(&(&step.address, step.generation)) else { return };
+    if facts.leaving(row) {
+        return; // it is lost already
+    }
     let desired = &facts.input.desired;
     // Protection is against what comes along with something else; a copy that is named is meant.
     if super::copies::asked_to_delete(facts, &step.address) {
@@ -124,7 +127,7 @@ fn brakes(facts: &Facts<'_>, notes: &mut Notes) {
 
 /// Whether a host is lost for good, or loses its system.
 fn loss(facts: &Facts<'_>, row: &Recorded) -> Option<Brake> {
-    if row.adopted {
+    if row.adopted || facts.leaving(row) {
         return None;
     }
     let steps = facts.on(&row.address, row.generation);

@@ -73,10 +73,11 @@ fn present(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
             if row.id.is_none() && !removal {
                 notes.add(Rule::Once, Some(step.id), Some(&step.address), "its creation never ended");
             }
-            if facts.gone(row) && !matches!(step.action, Action::Forget | Action::Record { .. }) {
+            let ends = matches!(step.action, Action::Delete) && facts.leaving(row);
+            if facts.gone(row) && !ends && !matches!(step.action, Action::Forget | Action::Record { .. }) {
                 notes.add(Rule::Once, Some(step.id), Some(&step.address), "it is gone from its provider");
             }
-            if !facts.gone(row) && matches!(step.action, Action::Forget) {
+            if (!facts.gone(row) || facts.leaving(row)) && matches!(step.action, Action::Forget) {
                 notes.add(Rule::Once, Some(step.id), Some(&step.address), "it is forgotten and may be there");
             }
             if row.provider != step.provider {

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use pool_inventory::{
-    Address, Name, Text,
+    Address, Kind, Name, Text,
     desired::{NamedHost, PoolSpec, Size},
-    market::{Change, HostSeen},
+    market::{Capabilities, Change, HostSeen},
     object::{FieldChange, HostSpec, Spec, Status},
 };
 
@@ -14,7 +14,7 @@ use super::{
     asks::machine,
     family::rank,
     ladder::{Delta, compare},
-    record::{Belongs, belongs, field, seen_endpoint_of},
+    record::{Belongs, answers, belongs, field, seen_endpoint_of},
     standing::{Kept, named_spec, place_of},
 };
 use crate::{
@@ -115,8 +115,8 @@ impl<'a> Planner<'a> {
             return Ok(self.judge_taken(id, row, decl, named, state));
         }
         let seen = self.world.rows[row].sight.there();
-        if let Some(Status::Failed(detail)) = seen.map(|seen| &seen.status) {
-            state.fate = Fate::Replace(Reason::Unhealthy { detail: detail.clone() });
+        if let Some(detail) = seen.and_then(|seen| self.beyond_repair(row, &seen.status)) {
+            state.fate = Fate::Replace(Reason::Unhealthy { detail });
             return Ok(state);
         }
         state.power_on = seen.is_some_and(|seen| seen.status == Status::Stopped);
@@ -140,6 +140,21 @@ impl<'a> Planner<'a> {
         let world = &self.world.rows[row];
         let seen = world.sight.there().and_then(|seen| seen.spec.host());
         seen.or(world.now.spec.host())?.machine.clone()
+    }
+
+    /// What is wrong with a host that only another one mends: its provider says that it is broken, or it never came to
+    /// answer and has been made for longer than anything takes.
+    fn beyond_repair(&self, row: usize, status: &Status) -> Option<Text> {
+        let now = &self.world.rows[row].now;
+        match status {
+            Status::Failed(detail) => Some(detail.clone()),
+            Status::Pending if now.endpoint.is_none() && now.created > 0 => {
+                let patience = self.input.capabilities.get(&now.provider)?.patience;
+                let age = u64::try_from(self.input.now - now.created).ok()?;
+                (age.saturating_mul(1000) > patience.0).then(|| format!("still being made after {patience}").into())
+            }
+            _ => None,
+        }
     }
 
     fn replaced_network(&self, row: usize) -> Option<Address> {
@@ -208,10 +223,22 @@ impl<'a> Planner<'a> {
         let seen = world.sight.there().map(|seen| &seen.spec);
         match compare(capabilities, &decl.ignore_changes, &world.now.spec, seen, wanted) {
             Delta::Same => {}
+            Delta::Record { to: spec, reason } if self.is_rebuilt(row, capabilities, &spec) => {
+                state.fate = Fate::Change { how: Change::Rebuild, to: Box::new(spec), reason };
+            }
             Delta::Record { to: spec, reason } => to.spec = Some((spec, reason)),
             Delta::Change { reason, how: Change::Replace, .. } => state.fate = Fate::Replace(reason),
             Delta::Change { to, how, reason, .. } => state.fate = Fate::Change { how, to: Box::new(to), reason },
         }
+    }
+
+    /// Whether a rebuild of a host that leads to `to` is under way: asking for it again waits for its end, and takes the
+    /// keys of the new system.
+    fn is_rebuilt(&self, row: usize, capabilities: &Capabilities, to: &Spec) -> bool {
+        let world = &self.world.rows[row];
+        let rebuilds = |change: &FieldChange| capabilities.change(Kind::Host, &change.field) == Change::Rebuild;
+        world.sight.there().is_some_and(|seen| seen.status == Status::Pending)
+            && world.now.spec.changes(to).iter().any(rebuilds)
     }
 
     fn judge_named(
@@ -272,8 +299,7 @@ impl<'a> Planner<'a> {
         }
         let declared = !fields.is_empty();
         if let Some(endpoint) = endpoint {
-            let was = now.endpoint.as_ref().map_or("none", |e| &e.host);
-            fields.extend(field("address", &was, &endpoint.host));
+            fields.extend(answers(now.endpoint.as_ref(), &endpoint));
             state.endpoint = Some(endpoint.clone());
             to.endpoint = Some(endpoint);
         }

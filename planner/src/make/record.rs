@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use pool_inventory::{
-    Address, Name,
-    object::{Endpoint, FieldChange, HostSpec, Recorded, Spec},
+    Address, Name, Text,
+    object::{Endpoint, FieldChange, HostSpec, Recorded, Spec, Status},
 };
 
 use super::{
@@ -19,6 +19,17 @@ use crate::plan::{Action, Reason, Why};
 /// One changed field, for a reason.
 pub(crate) fn field(name: &str, from: &impl ToString, to: &impl ToString) -> Vec<FieldChange> {
     vec![FieldChange { field: name.into(), from: from.to_string().into(), to: to.to_string().into() }]
+}
+
+/// What is new about where a host answers.
+pub(crate) fn answers(was: Option<&Endpoint>, now: &Endpoint) -> Vec<FieldChange> {
+    match was {
+        Some(was) if (&was.host, was.port) == (&now.host, now.port) => {
+            let count = |keys: &[Text]| format!("{} known", keys.len());
+            field("host keys", &count(&was.host_keys), &count(&now.host_keys))
+        }
+        _ => field("address", &was.map_or("none", |was| &was.host), &now.host),
+    }
 }
 
 /// Who a row belongs to and whether it may go: what the state alone knows.
@@ -52,14 +63,15 @@ pub(crate) fn belongs(row: &mut Recorded, wanted: Belongs<'_>) -> Vec<FieldChang
     fields
 }
 
-/// The endpoint as it was seen. Keys that are recorded stay: only a new machine may have new ones.
+/// The endpoint as it was seen. Keys that are recorded stay: only a new machine may have new ones. Where a machine that is
+/// still being made will answer is not said yet.
 pub(crate) fn seen_endpoint(row: &Row<'_>) -> Option<Endpoint> {
     seen_endpoint_of(row, row.now.spec.host())
 }
 
 /// The same, for a host that will be `host`.
 pub(crate) fn seen_endpoint_of(row: &Row<'_>, host: Option<&HostSpec>) -> Option<Endpoint> {
-    let seen = row.sight.there()?.endpoint.as_ref()?;
+    let seen = row.sight.there().filter(|seen| seen.status != Status::Pending)?.endpoint.as_ref()?;
     let mut out = host.map_or_else(|| seen.clone(), |host| host.reached(seen));
     let pinned = host.and_then(|host| host.at.as_ref()).is_some_and(|at| !at.host_keys.is_empty());
     if let Some(known) = &row.now.endpoint {
@@ -147,7 +159,7 @@ impl Planner<'_> {
 
     /// Drops a record; its room is free for others.
     pub(crate) fn forget(&mut self, row: usize, reason: Reason) -> DraftId {
-        self.go(row, Action::Forget, reason, &Charges::new())
+        self.forget_for(row, reason, &Charges::new())
     }
 
     /// Deletes an object, or lets go of an adopted one; its room is free for others.
@@ -161,9 +173,13 @@ impl Planner<'_> {
         self.go(row, action, reason, successor)
     }
 
-    /// Drops the record of something that is gone and whose successor takes a part of its room.
+    /// Drops the record of something that is gone and whose successor takes a part of its room. The end of what is being
+    /// deleted is waited for, which is what a deletion of it does.
     pub(crate) fn forget_for(&mut self, row: usize, reason: Reason, successor: &Charges) -> DraftId {
-        self.go(row, Action::Forget, reason, successor)
+        match self.world.rows[row].leaving() && !self.world.rows[row].now.adopted {
+            true => self.go(row, Action::Delete, Reason::Unfinished, successor),
+            false => self.go(row, Action::Forget, reason, successor),
+        }
     }
 
     fn go(&mut self, row: usize, action: Action, reason: Reason, successor: &Charges) -> DraftId {
@@ -223,6 +239,9 @@ impl Planner<'_> {
                 self.decline(&address, Why::ProviderUnseen);
                 continue;
             }
+            if world.leaving() && !world.now.adopted {
+                continue; // only what is gone is forgotten
+            }
             if world.gone() {
                 let first = self.first(row, None);
                 let step = self.forget(row, Reason::Vanished);
@@ -258,8 +277,7 @@ fn refreshed(all: &World<'_>, row: &Row<'_>) -> Option<(Recorded, Reason)> {
         fields.extend(field("id", &"none", &seen.id));
     }
     if let Some(endpoint) = seen_endpoint(row) {
-        let was = row.now.endpoint.as_ref().map_or("none", |e| &e.host);
-        fields.extend(field("address", &was, &endpoint.host));
+        fields.extend(answers(row.now.endpoint.as_ref(), &endpoint));
         to.endpoint = Some(endpoint);
     }
     fields.sort();

@@ -56,6 +56,12 @@ impl Row<'_> {
             }
     }
 
+    /// Whether it is being deleted: its room is as good as free, and its record stays until it is gone. Clouds take their
+    /// time with it, or never end it, and nobody else remembers what is left then.
+    pub(crate) fn leaving(&self) -> bool {
+        self.now.id.is_some() && self.sight.there().is_some_and(|seen| seen.status == Status::Deleting)
+    }
+
     /// Whether its provider did not answer, so that nothing may be done about it.
     pub(crate) fn unseen(&self) -> bool {
         matches!(self.sight, Sight::Unseen)

@@ -234,6 +234,16 @@ fn outside(world: &mut World, words: &[&str]) {
             world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
         }
         "fail" => world.find(&words[1].parse().unwrap()).status = Status::Failed("it burns".into()),
+        "leave" => world.find(&words[1].parse().unwrap()).status = Status::Deleting,
+        "hang" => world.find(&words[1].parse().unwrap()).status = Status::Pending,
+        "never-up" => {
+            // It was asked for long ago, and never answered.
+            let address: Address = words[1].parse().unwrap();
+            let object = world.find(&address);
+            (object.status, object.endpoint) = (Status::Pending, None);
+            let row = world.recorded.iter_mut().find(|row| row.address == address).unwrap();
+            (row.endpoint, row.created) = (None, 1);
+        }
         "stop" => world.find(&words[1].parse().unwrap()).status = Status::Stopped,
         "tag" => {
             let (key, value) = words[2].split_once('=').unwrap();

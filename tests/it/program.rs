@@ -46,14 +46,16 @@ pub fn copies(dir: &Path) -> Vec<String> {
     copies.iter().map(ToString::to_string).collect()
 }
 
-/// Hosts and volumes that are in the simulated cloud `cloud`, by its own ledger; fails if anything was made twice.
+/// Hosts and volumes that are in the simulated clouds, by their own ledgers; fails if anything was made twice.
 #[track_caller]
 pub fn live(dir: &Path) -> (usize, usize) {
-    let ledger = dir.join(".pool/sim/cloud.ledger");
-    if !ledger.exists() {
-        return (0, 0);
+    let (mut hosts, mut volumes) = (0, 0);
+    let files = std::fs::read_dir(dir.join(".pool/sim")).into_iter().flatten().flatten().map(|file| file.path());
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "ledger")) {
+        let ledger = SimLedger::read(&file).expect("a ledger");
+        assert_eq!(ledger.duplicates(), [""; 0], "made twice");
+        hosts += ledger.ours(Kind::Host).count();
+        volumes += ledger.ours(Kind::Volume).count();
     }
-    let ledger = SimLedger::read(&ledger).expect("a ledger");
-    assert_eq!(ledger.duplicates(), [""; 0], "made twice");
-    (ledger.ours(Kind::Host).count(), ledger.ours(Kind::Volume).count())
+    (hosts, volumes)
 }

@@ -34,9 +34,22 @@ const QUEUE: usize = 1024;
 /// How long the first request of a batch waits for others. Steps that became ready together arrive within it.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// Shortest and longest pause between two polls, where the provider does not ask for longer ones; it doubles while
-/// nothing changes.
+/// Shortest and longest pause between two polls, where the provider does not ask for longer ones.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+/// One of how many that are waited for should have ended when it is asked again: so the polls of n objects are n ÷ 4 or
+/// so, however long each takes, and a place in the cloud's queue stands empty for a tenth of the time.
+const SHARE: usize = 5;
+
+/// The pause after a poll of `waiting` operations of which `ended` had ended, after the pause `before`. It doubles while
+/// nothing ends, and otherwise goes towards the pause in which a share of them ends.
+fn pace(before: Duration, waiting: usize, ended: usize, least: Duration) -> Duration {
+    let next = match ended {
+        0 => before * 2,
+        _ => before.mul_f64(waiting as f64 / (SHARE * ended) as f64).clamp(before / 2, before * 2),
+    };
+    next.min(POLL.1).max(least)
+}
 
 struct Job {
     request: Request,
@@ -265,7 +278,7 @@ impl Actor {
             self.pass_on(entry.reply, answer);
         }
         let least = POLL.0.max(self.first_poll);
-        self.pause = if still < before { least } else { (self.pause * 2).min(POLL.1).max(least) };
+        self.pause = pace(self.pause, before, before - still, least);
         self.next_poll = Instant::now() + self.pause;
     }
 
@@ -308,4 +321,46 @@ fn kind_of_call(request: &Request) -> (Kind, u8) {
         _ => 2,
     };
     (request.owner.address.kind, verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Polls, and the seconds until 100 operations are done, of which 20 are under way and one ends each `each` ms.
+    fn polls(each: u64, least: Duration) -> (u32, Duration) {
+        let each = Duration::from_millis(each);
+        let (mut pause, mut now, mut seen, mut polls) = (least, Duration::ZERO, 0usize, 0);
+        while seen < 100 {
+            now += pause;
+            polls += 1;
+            let done = ((now.as_millis() / each.as_millis()) as usize).min(100);
+            let waiting = (100 - seen).min(20);
+            let ended = (done - seen).min(waiting);
+            seen += ended;
+            pause = pace(pause, waiting, ended, least);
+        }
+        (polls, now)
+    }
+
+    #[test]
+    fn polls_are_few_however_long_operations_take() {
+        let least = Duration::from_secs(2);
+        for each in [600, 800, 1000, 1200] {
+            let (polls, took) = polls(each, least);
+            assert!(polls <= 34, "{polls} polls at one each {each} ms");
+            assert!(took <= Duration::from_millis(100 * each) + POLL.1, "{took:?} at one each {each} ms");
+        }
+    }
+
+    #[test]
+    fn what_is_quick_is_seen_quickly_and_what_is_slow_within_seconds() {
+        let quick = POLL.0;
+        assert_eq!(pace(quick, 10_000, 10_000, quick), quick);
+        assert_eq!(pace(Duration::from_secs(1), 1, 1, quick), Duration::from_millis(500));
+        assert_eq!(pace(Duration::from_secs(4), 20, 0, quick), POLL.1);
+        assert_eq!(pace(Duration::from_secs(4), 20, 1, quick), POLL.1);
+        let slow = Duration::from_secs(15);
+        assert_eq!(pace(slow, 20, 0, slow), slow, "the provider asks for more");
+    }
 }

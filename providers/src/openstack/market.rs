@@ -14,6 +14,7 @@ use super::{
     Cloud,
     client::{Client, Service},
     known::{Image, Known, PAGE, VolumeType},
+    networks::answers::Network,
 };
 use crate::ProviderError;
 
@@ -51,27 +52,21 @@ struct Left {
     free: BTreeMap<Text, u64>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-struct Network {
-    id: Text,
-    name: Text,
-    #[serde(rename = "router:external", default)]
-    external: bool,
-}
-
 impl Cloud {
     pub(super) async fn market(&self) -> Result<Market, ProviderError> {
         // Nothing is asked at the same time before the log-in and its cache are there.
         let (known, age) = self.known().await?;
         let left = self.client.left(known.addresses).await?;
         let region = self.client.region().await?;
+        let (limits, networks) = (limits(&left), networks(&left));
+        self.networks.put_listed(left.networks);
         Ok(Market {
             offerings: offerings(&known, &region, &self.spec),
             backends: backends(&known, &left.storage, &self.name, &self.spec),
             images: known.images.iter().flat_map(|image| image.name.iter().chain([&image.id]).cloned()).collect(),
             namesakes: namesakes(&known.images),
-            limits: limits(&left),
-            networks: networks(&left),
+            limits,
+            networks,
             machines: Vec::new(),
             age: TimeSpan::secs(age.as_secs()),
         })

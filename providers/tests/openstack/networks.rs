@@ -126,3 +126,16 @@ async fn a_network_in_use_stays_whole_and_says_who_uses_it() {
     assert_eq!(submit(&cloud.provider(), &foreign).await, Ok(Progress::Gone));
     assert!(!cloud.log().iter().any(|line| line.starts_with("DELETE")));
 }
+
+#[tokio::test]
+async fn an_observation_asks_for_networks_once_and_for_parts_only_of_ours() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    provider.market().await.unwrap();
+    provider.list(Kind::Network, None).await.unwrap();
+    let asked = |path: &str| cloud.seen(&format!("GET /network/v2.0/{path}")).len();
+    assert_eq!((asked("networks"), asked("routers"), asked("security-groups")), (1, 1, 1));
+    assert_eq!((asked("subnets"), asked("ports")), (0, 0), "nothing is ours");
+    provider.list(Kind::Network, None).await.unwrap();
+    assert_eq!(asked("networks"), 2, "the next list is one of its own");
+}

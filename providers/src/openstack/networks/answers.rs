@@ -18,6 +18,8 @@ pub(in super::super) struct Network {
     pub tags: Vec<Text>,
     #[serde(default)]
     pub subnets: Vec<Text>,
+    #[serde(rename = "router:external", default)]
+    pub external: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use pool_inventory::{Lineage, Name, Text, Token, object::NetworkSpec};
 
+use super::answers::Network;
 use crate::Request;
 
 /// Where hosts of a network stand.
@@ -44,6 +46,8 @@ pub(super) enum Far {
 #[derive(Debug, Default)]
 pub(in super::super) struct Memory {
     inner: Mutex<Inner>,
+    /// What the market has just listed, for the list that is asked for next.
+    listed: Mutex<Option<(Instant, Vec<Network>)>>,
     /// One look at the cloud at a time: those who wait for it want to know the same.
     pub looking: tokio::sync::Mutex<()>,
 }
@@ -54,7 +58,21 @@ struct Inner {
     standing: BTreeMap<(Lineage, Name), Standing>,
 }
 
+/// For how long a list of networks that was read for the market is one that was read now.
+const JUST_LISTED: Duration = Duration::from_secs(5);
+
 impl Memory {
+    /// Keeps what the market has listed: an observation asks for the market, and then for the networks.
+    pub fn put_listed(&self, networks: Vec<Network>) {
+        *self.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), networks));
+    }
+
+    /// What the market has just listed; once.
+    pub fn take_listed(&self) -> Option<Vec<Network>> {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        listed.filter(|(at, _)| at.elapsed() < JUST_LISTED).map(|(_, networks)| networks)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic while it is held leaves whole entries.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

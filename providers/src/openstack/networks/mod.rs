@@ -15,7 +15,7 @@
 //! A creation that is cut off leaves a network without some of its parts. Lists report these as differences that an
 //! update, or a replacement where even the subnet is missing, puts right.
 
-mod answers;
+pub(super) mod answers;
 mod bodies;
 mod converge;
 mod gone;
@@ -27,6 +27,7 @@ use pool_inventory::{
     Kind, Lineage, Name, Text, Token,
     object::{NetworkSpec, Observed, Spec, Status},
 };
+use serde::de::DeserializeOwned;
 
 pub(super) use self::memory::{Memory, Standing};
 use self::{
@@ -163,7 +164,7 @@ impl Cloud {
 
     /// All networks that the project can use, with what belongs to ours; at most five calls.
     pub(super) async fn list_networks(&self, _from: Option<Text>) -> Result<Page, ProviderError> {
-        let lists = self.lists().await?;
+        let lists = self.lists(self.networks.take_listed()).await?;
         self.learn(&lists);
         Ok(Page { objects: lists.observed(&self.used()), next: None })
     }
@@ -174,7 +175,7 @@ impl Cloud {
     }
 
     pub(super) async fn find_network(&self, token: &Token) -> Result<Option<Observed>, ProviderError> {
-        let lists = self.lists().await?;
+        let lists = self.lists(None).await?;
         self.learn(&lists);
         let of_token = |observed: &Observed| observed.owner.as_ref().is_some_and(|owner| owner.token == *token);
         let Some(found) = lists.observed(&self.used()).into_iter().find(of_token) else { return Ok(None) };
@@ -202,7 +203,7 @@ impl Cloud {
                     let (_, standing) = self.foreign(existing).await?;
                     self.networks.remember(lineage, name, standing);
                 }
-                None => self.learn(&self.lists().await?),
+                None => self.learn(&self.lists(None).await?),
             }
         }
         let known = self.networks.standing(lineage, name);
@@ -227,20 +228,44 @@ impl Cloud {
         }
     }
 
-    async fn lists(&self) -> Result<Lists, ProviderError> {
+    /// Networks and what belongs to them. Subnets do not outlive their network and the ends of routers not their
+    /// router, so they are asked for only where there is one of ours.
+    async fn lists(&self, listed: Option<Vec<Network>>) -> Result<Lists, ProviderError> {
         // An administrator sees all projects; networks of others may be ones to use, their parts are not.
         let project = self.client.project().await?;
         let own = &[("project_id", &*project)][..];
         let ends = ROUTER_ENDS.iter().map(|owner| ("device_owner", *owner));
         let ends: Vec<_> = ends.chain(own.iter().copied()).collect();
-        let (networks, subnets, routers, groups, interfaces) = tokio::try_join!(
-            self.client.all(Service::Network, &["networks"], "networks", &[]),
-            self.client.all(Service::Network, &["subnets"], "subnets", own),
-            self.client.all(Service::Network, &["routers"], "routers", own),
+        let networks = async {
+            match listed {
+                Some(networks) => Ok(networks),
+                None => self.client.all(Service::Network, &["networks"], "networks", &[]).await,
+            }
+        };
+        let (networks, routers, groups) = tokio::try_join!(
+            networks,
+            self.client.all::<answers::Router>(Service::Network, &["routers"], "routers", own),
             self.client.all(Service::Network, &["security-groups"], "security_groups", own),
-            self.client.all(Service::Network, &["ports"], "ports", &ends),
+        )?;
+        let a_network = networks.iter().any(|network| parts::mark(&network.description).is_some());
+        let a_router = routers.iter().any(|router| parts::mark(&router.description).is_some());
+        let (subnets, interfaces) = tokio::try_join!(
+            self.all_if(a_network, "subnets", own), //
+            self.all_if(a_router, "ports", &ends),
         )?;
         Ok(Lists { networks, subnets, routers, groups, interfaces })
+    }
+
+    async fn all_if<T: DeserializeOwned>(
+        &self,
+        wanted: bool,
+        what: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<T>, ProviderError> {
+        match wanted {
+            true => self.client.all(Service::Network, &[what], what, query).await,
+            false => Ok(Vec::new()),
+        }
     }
 
     /// One network, and what has its mark.

@@ -42,8 +42,6 @@ pub(crate) type Answer = Vec<Vec<u32>>;
 /// Attempts that the search of moves may make, and those of the search of everything.
 const MOVES: u64 = 150_000;
 const NODES: u64 = 250_000;
-/// Attempts for one pattern of places.
-const TRIAL: u64 = 10_000;
 /// Hosts that everything is searched for, at most.
 const FEW: u32 = 64;
 /// Hosts that are pushed aside one after the other, at most.
@@ -57,13 +55,13 @@ pub(crate) fn solve(puzzle: &Puzzle) -> Option<Answer> {
     let mut board = Board::new(puzzle);
     let tied = !puzzle.ties.is_empty();
     if tied {
-        board.mask = ties::pattern(puzzle, TRIAL);
+        board.mask = ties::pattern(puzzle);
     }
     if !board.fill() && !tied {
         return None;
     }
     let greedy = board.value();
-    board.limit = MOVES;
+    board.limit = board.work + MOVES;
     board.seat_rest();
     board.improve();
     board.mask.clear();
@@ -129,9 +127,10 @@ impl<'p> Board<'p> {
         Value { missing: missing.collect(), cost: self.cost }
     }
 
-    /// Places what can be placed, and makes that better as far as the limit allows.
-    pub(crate) fn build(&mut self) {
+    /// Places what can be placed, and makes that better by so many attempts.
+    pub(crate) fn build(&mut self, moves: u64) {
         self.fill();
+        self.limit = self.work + moves;
         self.seat_rest();
         self.improve();
     }
@@ -230,6 +229,7 @@ impl<'p> Board<'p> {
         let least = self.counts[class].iter().min().copied().unwrap_or(0);
         let tied = self.ties(class).next().is_some();
         let (mut best, mut short) = (None, false);
+        self.work += heads.len() as u64;
         for (domain, left) in heads.iter_mut().enumerate() {
             let count = self.counts[class][domain];
             if of.most.is_some_and(|most| count >= least.saturating_add(most)) {

@@ -32,8 +32,9 @@ pub(crate) struct Tally {
 
 /// Places that patterns are made of, at most: those that are cheapest for both.
 const KEYS: usize = 6;
-/// Hosts that are placed while patterns are tried, at most.
-const HOSTS: u32 = 200_000;
+/// Attempts that are made for all patterns together, and for one beyond the first filling.
+const WORK: u64 = 1_000_000;
+const TRIAL: u64 = 10_000;
 
 impl Tally {
     pub(crate) fn new(tie: &Tie) -> Self {
@@ -66,6 +67,17 @@ impl Tally {
         }
     }
 
+    /// Whether one more host of a side at a place breaks nothing.
+    fn allows(&self, side: usize, key: usize, together: bool) -> bool {
+        let met = self.counts[1 - side][key] > 0;
+        match together {
+            _ if self.counts[side][key] > 0 => true,
+            false => !met,
+            true if met => self.alone[side] == 0 || self.alone[1 - side] == 1,
+            true => self.alone[1 - side] == 0,
+        }
+    }
+
     pub(crate) fn is_sound(&self, together: bool) -> bool {
         if together { self.alone[0] == 0 || self.alone[1] == 0 } else { self.both == 0 }
     }
@@ -92,14 +104,15 @@ impl<'p> Board<'p> {
 
     /// The best of these options that fits and breaks no tie; they stand best last.
     pub(crate) fn joins<'o>(&mut self, class: usize, options: &'o [usize]) -> Option<&'o usize> {
+        let joins = |board: &Self, option: usize| {
+            board.ties(class).all(|(at, side)| {
+                let tie = &board.puzzle.ties[at];
+                board.tallies[at].allows(side, tie.sides[side].keys[option] as usize, tie.together)
+            })
+        };
         options.iter().rev().find(|option| {
-            if !self.fits(class, **option) {
-                return false;
-            }
-            self.put(class, **option);
-            let bound = self.bound(class);
-            self.lift(class, **option);
-            bound
+            self.work += 1;
+            joins(self, **option) && self.fits(class, **option)
         })
     }
 }
@@ -108,18 +121,16 @@ impl<'p> Board<'p> {
 pub(crate) type Mask = Vec<Vec<bool>>;
 
 /// Tries, tie by tie, which places should be whose; the mask of the best that was found.
-pub(crate) fn pattern(puzzle: &Puzzle, work: u64) -> Mask {
+pub(crate) fn pattern(puzzle: &Puzzle) -> Mask {
     let mut best: Mask = vec![Vec::new(); puzzle.classes.len()];
-    let hosts = puzzle.classes.iter().map(|class| class.hosts).sum::<u32>().max(1);
-    let mut left = HOSTS / hosts;
+    let mut work = 0;
     let mut value = None;
     for tie in puzzle.ties.iter().chain(&puzzle.ties) {
         let base = best.clone();
         for sides in patterns(puzzle, tie) {
-            if left == 0 {
+            if work >= WORK {
                 return best;
             }
-            left -= 1;
             let mut mask = base.clone();
             for (side, open) in tie.sides.iter().zip(sides) {
                 let allowed = side.keys.iter().map(|key| open[*key as usize]);
@@ -129,8 +140,8 @@ pub(crate) fn pattern(puzzle: &Puzzle, work: u64) -> Mask {
             }
             let mut board = Board::new(puzzle);
             board.mask = mask;
-            board.limit = work;
-            board.build();
+            board.build(TRIAL);
+            work += board.work;
             let found = board.value();
             if value.as_ref().is_none_or(|best| found < *best) {
                 (value, best) = (Some(found), board.mask);

@@ -1,16 +1,16 @@
-//! Each host that comes to a physical machine may stand there; and nothing moves to save something unless it was asked.
+//! Each host that comes to a physical machine may stand there.
 
 use std::collections::BTreeMap;
 
 use pool_inventory::{
-    Address, Kind, Name,
+    Address, Name,
     desired::{Apart, Isolation},
     market::Machine,
     object::{HostSpec, Spec},
 };
 
 use super::{Notes, Rule, facts::Facts};
-use crate::plan::{Action, Reason, Step};
+use crate::plan::{Action, Step};
 
 type Place<'a> = (&'a str, &'a str, &'a str);
 
@@ -18,11 +18,6 @@ type Place<'a> = (&'a str, &'a str, &'a str);
 type There<'a> = (&'a Address, Option<&'a Name>, &'a Name);
 
 pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
-    for step in &facts.plan.steps {
-        if let Reason::Optimized { .. } = &step.reason {
-            optimized(facts, step, notes);
-        }
-    }
     if facts.input.markets.values().all(|market| market.machines.is_empty()) {
         return;
     }
@@ -121,21 +116,4 @@ fn size(facts: &Facts<'_>, machine: &Machine, address: &Address) -> Option<(u64,
     let rows = facts.rows.range((address, 0)..=(address, u32::MAX));
     let here = rows.filter_map(|(_, row)| row.spec.host().filter(|host| host.machine.as_ref() == Some(&machine.name)));
     here.map(|host| (u64::from(host.size.vcpus), host.size.memory.0)).reduce(|a, b| (a.0 + b.0, a.1 + b.1))
-}
-
-/// Only what was asked for, and no host before its time.
-fn optimized(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
-    let mut wrong = |detail: &str| notes.add(Rule::Reach, Some(step.id), Some(&step.address), detail);
-    if !facts.plan.scope.optimize {
-        wrong("nobody asked to optimize");
-    }
-    if step.address.kind != Kind::Host {
-        return;
-    }
-    let old = facts.rows.range((&step.address, 0)..=(&step.address, u32::MAX)).next_back();
-    let least = facts.input.desired.policy.min_residence.0 / 1000;
-    let age = |created: i64| u64::try_from(facts.input.now.saturating_sub(created)).unwrap_or(0);
-    if old.is_some_and(|(_, row)| row.created != 0 && age(row.created) < least) {
-        wrong("it is moved before its least age");
-    }
 }

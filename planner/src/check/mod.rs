@@ -13,7 +13,8 @@
 //! | `guard` | protection, brakes, scope, objects that may not be touched |
 //! | `classes` | who gives way to whom |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
-//! | `machines` | a host that comes to a physical machine may stand there; nothing is optimized unasked |
+//! | `machines` | a host that comes to a physical machine may stand there |
+//! | `gain` | what is moved or replaced to save something: asked for, worth it, no spread made worse |
 //! | `room` | no limit is broken at any moment |
 //! | `undo` | what would be taken back is what the run makes, and goes before what it needs |
 //! | `whole` | serials, stable names, nothing forgotten, bootstraps |
@@ -31,6 +32,7 @@ mod classes;
 mod copies;
 mod envelope;
 mod facts;
+mod gain;
 mod guard;
 mod machines;
 mod networks;
@@ -75,6 +77,8 @@ pub enum Rule {
     Reach,
     /// Hosts and volumes stand where they may.
     Place,
+    /// What is done to save something was asked for, saves enough, and makes no spread worse.
+    Gain,
     /// No limit is broken, and the demand covers the peak.
     Room,
     /// The serials are complete and right.
@@ -128,6 +132,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     place::check(&facts, &mut notes);
     together::check(&facts, &mut notes);
     machines::check(&facts, &mut notes);
+    gain::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);

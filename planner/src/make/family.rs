@@ -323,6 +323,11 @@ fn tie(seed: u64, spot: &Spot<'_>) -> ([u8; 8], Text) {
 }
 
 impl Spot<'_> {
+    /// Provider, region and zone.
+    pub(crate) fn at(&self) -> (&str, &str, &str) {
+        (self.provider.as_str(), &self.offering.region, &self.offering.zone)
+    }
+
     /// The host that would stand here; its address, if it is to have a chosen one, is its own.
     pub(crate) fn host(&self, spec: &PoolSpec, keys: &[Text]) -> HostSpec {
         HostSpec {

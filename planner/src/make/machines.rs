@@ -35,6 +35,8 @@ pub(crate) struct Slot<'a> {
     pub hosts: u32,
     pub tenants: BTreeMap<Name, u32>,
     pub pools: BTreeMap<Name, u32>,
+    /// Hosts by pool, without those who leave.
+    pub staying: BTreeMap<Name, u32>,
     /// Whether others than this state use it.
     pub strangers: bool,
 }
@@ -54,8 +56,34 @@ pub(crate) struct Guest<'p> {
     pub place: &'p Place,
     /// What it uses of a machine.
     pub amounts: Amounts,
-    /// Whether it may be the first on a machine.
-    pub opens: bool,
+    /// Where the host stands that it takes the place of.
+    pub leaves: Option<usize>,
+    /// Whether it may be the first on a machine, and go to a rack that has as many hosts of its pool as its own.
+    pub free: bool,
+}
+
+/// Why a guest may not stand on a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bar {
+    /// It is kept for another tenant.
+    Dedicated,
+    /// A tenant that shares none is there, or would have to share it.
+    Shared,
+    /// A host of the pool is there, and they keep apart.
+    Together,
+    /// Nothing is there, or the rack has enough hosts of the pool: not worth a move.
+    Closed,
+}
+
+impl Bar {
+    fn words(self) -> &'static str {
+        match self {
+            Bar::Dedicated => "kept for another tenant",
+            Bar::Shared => "that would be shared with another tenant",
+            Bar::Together => "with a host of the pool already",
+            Bar::Closed => "not worth a move",
+        }
+    }
 }
 
 /// A machine with room.
@@ -97,8 +125,16 @@ impl<'a> Machines<'a> {
                     [Some(vcpus), Some(memory), Some(disk)] => Some([vcpus, memory, disk]),
                     _ => None,
                 };
-                let (tenants, pools) = (BTreeMap::new(), BTreeMap::new());
-                machines.slots.push(Slot { provider, machine, accounts, hosts: 0, tenants, pools, strangers: false });
+                machines.slots.push(Slot {
+                    provider,
+                    machine,
+                    accounts,
+                    hosts: 0,
+                    tenants: BTreeMap::new(),
+                    pools: BTreeMap::new(),
+                    staying: BTreeMap::new(),
+                    strangers: false,
+                });
             }
         }
         if !machines.slots.is_empty() {
@@ -156,7 +192,15 @@ impl<'a> Machines<'a> {
         *slot.tenants.entry(tenant.clone()).or_default() += 1;
         if let Some(pool) = pool {
             *slot.pools.entry(pool.clone()).or_default() += 1;
+            *slot.staying.entry(pool.clone()).or_default() += 1;
         }
+    }
+
+    /// Notes that a host goes.
+    pub(crate) fn leave(&mut self, row: &Recorded) {
+        let pool = self.of(row).zip(row.pool.as_ref());
+        let hosts = pool.and_then(|(slot, pool)| self.slots[slot].staying.get_mut(pool));
+        hosts.into_iter().for_each(|hosts| *hosts = hosts.saturating_sub(1));
     }
 
     /// What is left of a machine, and what deletions before will give back.
@@ -174,47 +218,80 @@ impl<'a> Machines<'a> {
         own: &Charges,
     ) -> Option<Result<Choice, Text>> {
         let zone = self.zone(provider, region, zone)?;
-        let mut racks: BTreeMap<&str, u32> = BTreeMap::new();
-        if guest.place.spread == Some(Spread::Rack) {
-            for slot in &self.slots[zone.clone()] {
-                *racks.entry(&slot.machine.rack).or_default() += slot.pools.get(guest.pool).copied().unwrap_or(0);
-            }
-        }
-        let (mut best, mut barred) = (None, 0);
-        let machines = zone.len();
-        for at in zone {
-            let slot = &self.slots[at];
-            if !self.admits(slot, guest) {
-                barred += 1;
+        let racks = self.racks(&zone, guest);
+        let mut best = None;
+        let mut barred: BTreeMap<Bar, usize> = BTreeMap::new();
+        for at in zone.clone() {
+            if let Some(bar) = self.bar(at, guest, &racks) {
+                *barred.entry(bar).or_default() += 1;
                 continue;
             }
-            let Some(ids) = slot.accounts else { continue };
-            let charges = merge(ids.into_iter().zip(guest.amounts));
-            if ledger.fits(&charges, own).is_err() {
+            let Some(charges) = self.charges(at, guest).filter(|charges| ledger.fits(charges, own).is_ok()) else {
                 continue;
-            }
-            let rack = racks.get(&*slot.machine.rack).copied().unwrap_or(0);
+            };
+            let rack = racks.get(&*self.slots[at].machine.rack).copied().unwrap_or(0);
             let key = (rack, self.order(ledger, at, guest), at);
             if best.as_ref().is_none_or(|(first, _)| key < *first) {
                 best = Some((key, charges));
             }
         }
-        Some(match best {
-            Some(((_, _, slot), charges)) => Ok(Choice { slot, charges }),
-            None if barred > 0 => Err(format!("no room on {machines} machines, {barred} of them not for it").into()),
-            None => Err(format!("no room on {machines} machines").into()),
-        })
+        Some(best.map(|((_, _, slot), charges)| Choice { slot, charges }).ok_or_else(|| full(zone.len(), &barred)))
     }
 
-    /// Whether a guest may stand on a machine, whatever room there is.
-    pub(crate) fn admits(&self, slot: &Slot<'_>, guest: &Guest<'_>) -> bool {
-        let others = || slot.tenants.keys().filter(|tenant| *tenant != guest.tenant);
-        let theirs = slot.machine.dedicated.as_ref().is_none_or(|owner| owner == guest.tenant);
-        let first = slot.hosts == 0 && !slot.strangers;
-        let crowded = self.alone.contains(guest.tenant) && (slot.strangers || others().next().is_some());
-        let intrudes = others().any(|tenant| self.alone.contains(tenant));
-        let together = guest.place.apart == Some(Apart::Must) && slot.pools.contains_key(guest.pool);
-        theirs && !crowded && !intrudes && !together && (guest.opens || !first)
+    /// What a guest would take on each machine of a zone that it may stand on, whatever room there is: first where most is
+    /// left. None where the zone has no machines.
+    pub(crate) fn ways(
+        &self,
+        ledger: &Ledger,
+        (provider, region, zone): (&str, &str, &str),
+        guest: &Guest<'_>,
+    ) -> Option<Vec<Charges>> {
+        let zone = self.zone(provider, region, zone)?;
+        let racks = self.racks(&zone, guest);
+        let mut open: Vec<usize> = zone.filter(|at| self.bar(*at, guest, &racks).is_none()).collect();
+        open.sort_by_cached_key(|at| {
+            let (has, left) = (capacity(self.slots[*at].machine), self.left(ledger, *at));
+            (Reverse((0..3).map(|r| share(left[r], has[r])).min()), *at)
+        });
+        Some(open.into_iter().filter_map(|at| self.charges(at, guest)).collect())
+    }
+
+    fn charges(&self, at: usize, guest: &Guest<'_>) -> Option<Charges> {
+        Some(merge(self.slots[at].accounts?.into_iter().zip(guest.amounts)))
+    }
+
+    /// Hosts of the guest's pool by rack, where they are spread over racks.
+    fn racks(&self, zone: &Range<usize>, guest: &Guest<'_>) -> BTreeMap<&str, u32> {
+        let mut racks: BTreeMap<&str, u32> = BTreeMap::new();
+        if guest.place.spread == Some(Spread::Rack) {
+            for at in zone.clone() {
+                let slot = &self.slots[at];
+                *racks.entry(&slot.machine.rack).or_default() += others(&slot.staying, at, guest);
+            }
+        }
+        racks
+    }
+
+    /// Why a guest may not stand on a machine, whatever room there is.
+    fn bar(&self, at: usize, guest: &Guest<'_>, racks: &BTreeMap<&str, u32>) -> Option<Bar> {
+        let slot = &self.slots[at];
+        let tenants = || slot.tenants.keys().filter(|tenant| *tenant != guest.tenant);
+        let alone = self.alone.contains(guest.tenant) && (slot.strangers || tenants().next().is_some());
+        if slot.machine.dedicated.as_ref().is_some_and(|owner| owner != guest.tenant) {
+            return Some(Bar::Dedicated);
+        }
+        if alone || tenants().any(|tenant| self.alone.contains(tenant)) {
+            return Some(Bar::Shared);
+        }
+        if guest.place.apart == Some(Apart::Must) && others(&slot.pools, at, guest) > 0 {
+            return Some(Bar::Together);
+        }
+        let skews = |from: usize| {
+            let (from, to) = (&*self.slots[from].machine.rack, &*slot.machine.rack);
+            from != to && racks.get(to) > racks.get(from)
+        };
+        let empty = slot.hosts == 0 && !slot.strangers;
+        (!guest.free && (empty || guest.leaves.is_some_and(skews))).then_some(Bar::Closed)
     }
 
     /// What decides between machines with room; the least is the best.
@@ -223,7 +300,7 @@ impl<'a> Machines<'a> {
         let (has, left) = (capacity(slot.machine), self.left(ledger, at));
         let used = |r: usize| share(has[r].saturating_sub(left[r]).saturating_add(guest.amounts[r]), has[r]);
         let full = (0..3).map(used).max().unwrap_or(0);
-        let together = guest.place.apart.is_some() && slot.pools.contains_key(guest.pool);
+        let together = guest.place.apart.is_some() && others(&slot.pools, at, guest) > 0;
         let empty = slot.hosts == 0 && !slot.strangers;
         match guest.place.optimize {
             Optimize::Balance => (together, false, 0, Reverse(0), full),
@@ -232,4 +309,19 @@ impl<'a> Machines<'a> {
             }
         }
     }
+}
+
+/// Hosts of the guest's pool on a machine, without the one that it takes the place of.
+fn others(pools: &BTreeMap<Name, u32>, at: usize, guest: &Guest<'_>) -> u32 {
+    let hosts = pools.get(guest.pool).copied().unwrap_or(0);
+    hosts.saturating_sub(u32::from(guest.leaves == Some(at)))
+}
+
+/// Why none of so many machines has room.
+fn full(machines: usize, barred: &BTreeMap<Bar, usize>) -> Text {
+    let full = machines - barred.values().sum::<usize>();
+    let mut parts: Vec<String> = if full > 0 { vec![format!("{full} full")] } else { Vec::new() };
+    parts.extend(barred.iter().map(|(bar, machines)| format!("{machines} {}", bar.words())));
+    let all = if machines == 1 { "the machine".to_owned() } else { format!("{machines} machines") };
+    format!("no room on {all}: {}", parts.join(", ")).into()
 }

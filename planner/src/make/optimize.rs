@@ -92,7 +92,7 @@ impl<'a> Planner<'a> {
         let least = i128::from(now.price.0) * i128::from(self.input.desired.policy.min_gain.0);
         let ranked = rank(&decl.place.on, &now.provider, &host.region, &host.zone).unwrap_or(u32::MAX);
         let (_, pin) = self.wanted_space(id, decl);
-        // What stands beside others, or away from them, stays in its zone: they count on it.
+        // Others count on where it stands.
         let bound = self.bound(id.0, decl);
         let gain = |at: &usize| {
             let spot = &family.spots[*at];
@@ -110,11 +110,12 @@ impl<'a> Planner<'a> {
         out
     }
 
-    /// Whether pools are kept together or apart with this one.
+    /// Whether hosts of a pool stay in their zone: pools are kept together or apart with it, or it is even over racks.
     fn bound(&self, pool: usize, decl: &PoolSpec) -> bool {
         let Some(name) = &self.pools[pool].name else { return false };
         let names = |place: &Place| place.affinity.contains_key(name) || place.anti_affinity.contains_key(name);
-        let own = !decl.place.affinity.is_empty() || !decl.place.anti_affinity.is_empty();
+        let place = &decl.place;
+        let own = !place.affinity.is_empty() || !place.anti_affinity.is_empty() || place.spread == Some(Spread::Rack);
         own || self.input.desired.pools.values().any(|other| names(&other.place))
     }
 
@@ -179,7 +180,9 @@ impl<'a> Planner<'a> {
         let from = from.and_then(|key| family.domains.get(&key)).copied();
         let (fresh, pin) = self.wanted_space(id, decl);
         let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
-        let ask = Ask { tenant: &decl.tenant, fresh, pin, own, pool: &name, place: &decl.place, opens: false };
+        let leaves = self.machine_left(id);
+        let (tenant, place) = (&decl.tenant, &decl.place);
+        let ask = Ask { tenant, fresh, pin, own, pool: &name, place, leaves, free: false };
         let mut seat = None;
         for at in self.gains(id, decl, &family).into_iter().take(MOST_PLACES) {
             if places.session.evens(from, family.spots[at].domain) {
@@ -246,6 +249,7 @@ impl<'a> Planner<'a> {
                 strangers: slot.strangers,
                 tenants: slot.tenants.iter().map(|(tenant, hosts)| (tenants.of(tenant), *hosts)).collect(),
                 pools: slot.pools.iter().map(|(pool, hosts)| (pools.of(pool), *hosts)).collect(),
+                staying: slot.staying.iter().map(|(pool, hosts)| (pools.of(pool), *hosts)).collect(),
             });
         }
         let (mut lodgers, mut hosts) = (Vec::new(), Vec::new());

@@ -40,6 +40,8 @@ pub(crate) struct Stand {
     /// Hosts by tenant and by pool.
     pub tenants: BTreeMap<u32, u32>,
     pub pools: BTreeMap<u32, u32>,
+    /// Hosts by pool, without those who leave in the same plan.
+    pub staying: BTreeMap<u32, u32>,
 }
 
 /// A host that may move.
@@ -80,7 +82,7 @@ impl Yard {
         }
         let mut racks = BTreeMap::new();
         for stand in &stands {
-            for (pool, hosts) in &stand.pools {
+            for (pool, hosts) in &stand.staying {
                 *racks.entry((*pool, stand.rack)).or_default() += hosts;
             }
         }
@@ -281,6 +283,7 @@ mod tests {
             strangers: false,
             tenants: [(0, hosts.len() as u32)].into(),
             pools: [(0, hosts.len() as u32)].into(),
+            staying: [(0, hosts.len() as u32)].into(),
         }
     }
 

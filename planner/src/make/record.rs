@@ -193,6 +193,7 @@ impl Planner<'_> {
             reason,
             needs: Vec::new(),
         };
+        self.machines.leave(now);
         let id = self.drafts.push(draft);
         self.ledger.free(id, &freed, successor);
         id

@@ -52,7 +52,9 @@ impl<'a> Planner<'a> {
         let (fresh, pin) = self.wanted_space(id, decl);
         let own = merge(own.into_iter().chain(fresh.iter().flat_map(|fresh| fresh.own.iter().copied())));
         let Some(name) = self.pools[id.0].name.clone() else { return Ok(None) };
-        let ask = Ask { tenant: &decl.tenant, fresh, pin, own, pool: &name, place: &decl.place, opens: true };
+        let leaves = self.machine_left(id);
+        let (tenant, place) = (&decl.tenant, &decl.place);
+        let ask = Ask { tenant, fresh, pin, own, pool: &name, place, leaves, free: true };
         if let Some(seat) = self.try_seat(id, &ask) {
             return Ok(Some(self.seated(id, decl, seat)));
         }
@@ -101,12 +103,24 @@ impl<'a> Planner<'a> {
         let open = |at: &usize| ask.open(&family.spots[*at]) && !places.session.barred(*at);
         let open: Vec<usize> = (0..family.spots.len()).filter(open).take(MAX_SPOTS).collect();
         let mut room = self.room();
-        let want = |at: usize| {
-            let spot = &family.spots[at];
-            let charges = sized(spot, ask, &mut room)?;
-            Some(Want { charges, own: ask.own.clone(), stock: Some(spot.stock) })
-        };
-        open.into_iter().filter_map(want).collect()
+        let mut wants = Vec::new();
+        for spot in open.into_iter().map(|at| &family.spots[at]) {
+            let Some(charges) = sized(spot, ask, &mut room) else { continue };
+            let want = |charges| Want { charges, own: ask.own.clone(), stock: Some(spot.stock) };
+            match room.machines.ways(room.ledger, spot.at(), &ask.guest(spot)) {
+                None => wants.push(want(charges)),
+                Some(ways) => {
+                    let all = |way: Charges| want(merge(charges.iter().copied().chain(way)));
+                    wants.extend(ways.into_iter().take(MAX_SPOTS.saturating_sub(wants.len())).map(all));
+                }
+            }
+        }
+        wants
+    }
+
+    /// The physical machine of the host that another one takes the place of.
+    pub(crate) fn machine_left(&self, id: HostId) -> Option<usize> {
+        self.newest(id.0, id.1).and_then(|row| self.machines.of(&self.world.rows[row].now))
     }
 
     /// What placing looks at.

@@ -118,11 +118,20 @@ pub(crate) struct Ask<'p, 'a> {
     /// Its pool, and how that wants its hosts placed.
     pub pool: &'p Name,
     pub place: &'p Place,
-    /// Whether it may be the first on a physical machine.
-    pub opens: bool,
+    /// The physical machine of the host that it takes the place of.
+    pub leaves: Option<usize>,
+    /// Whether every physical machine will do; else only one that is in use.
+    pub free: bool,
 }
 
-impl Ask<'_, '_> {
+impl<'p> Ask<'p, '_> {
+    /// The host, as a physical machine sees it.
+    pub(crate) fn guest(&self, spot: &Spot<'_>) -> Guest<'p> {
+        let amounts = amounts(&spot.size, spot.root.is_some());
+        let (leaves, free) = (self.leaves, self.free);
+        Guest { tenant: self.tenant, pool: self.pool, place: self.place, amounts, leaves, free }
+    }
+
     /// Whether it may be there, as far as its volumes go.
     pub(crate) fn open(&self, spot: &Spot<'_>) -> bool {
         self.pin.as_ref().is_none_or(|(provider, zone)| spot.provider == provider && spot.offering.zone == *zone)
@@ -518,10 +527,7 @@ impl Session {
                 return None;
             }
         };
-        let amounts = amounts(&spot.size, spot.root.is_some());
-        let guest = Guest { tenant: ask.tenant, pool: ask.pool, place: ask.place, amounts, opens: ask.opens };
-        let at = (spot.provider.as_str(), &*spot.offering.region, &*spot.offering.zone);
-        let (slot, charges) = match room.machines.choose(room.ledger, at, &guest, &ask.own) {
+        let (slot, charges) = match room.machines.choose(room.ledger, spot.at(), &ask.guest(spot), &ask.own) {
             None => (None, charges),
             Some(Ok(choice)) => (Some(choice.slot), merge(charges.into_iter().chain(choice.charges))),
             Some(Err(why)) => {

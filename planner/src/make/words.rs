@@ -34,6 +34,10 @@ pub(crate) fn limit(account: &str, limit: u64, wanted: u64) -> Text {
         ["tenant", tenant, what] => format!("quota {what} of tenant {tenant}: {wanted} of {limit}").into(),
         ["provider", provider, what] => format!("quota {what} of {provider}: {wanted} of {limit}").into(),
         ["backend", ..] => format!("{} is full: {wanted} of {limit}", &account["backend/".len()..]).into(),
+        ["machine", provider, rest] => {
+            let (machine, what) = rest.rsplit_once('/').unwrap_or((rest, ""));
+            format!("{what} of machine {provider}/{machine}: {wanted} of {limit}").into()
+        }
         _ => format!("{account}: {wanted} of {limit}").into(),
     }
 }

@@ -4,7 +4,9 @@
 
 mod dsl;
 mod faults;
+mod machines;
 mod oracle;
+mod platform;
 mod properties;
 mod render;
 mod scenarios;

@@ -486,7 +486,7 @@ fn errand(world: &World, asked: &Asked) -> Option<Errand> {
 }
 
 /// A sound plan, or none because what is declared contradicts itself.
-fn sound(world: &World, scope: Scope) -> Option<Plan> {
+pub fn sound(world: &World, scope: Scope) -> Option<Plan> {
     let input = world.input(scope);
     let made = match plan(&input) {
         Ok(made) => made,
@@ -503,7 +503,7 @@ fn sound(world: &World, scope: Scope) -> Option<Plan> {
 }
 
 /// Some order that `needs` allows.
-fn any_order(plan: &Plan, mut seed: u64) -> Vec<usize> {
+pub fn any_order(plan: &Plan, mut seed: u64) -> Vec<usize> {
     let mut waiting: Vec<usize> = plan.steps.iter().map(|step| step.needs.len()).collect();
     let mut ready: Vec<usize> = (0..waiting.len()).filter(|at| waiting[*at] == 0).collect();
     let mut order = Vec::with_capacity(waiting.len());

@@ -35,6 +35,8 @@ pub struct World {
     pub seed: u64,
     /// Machines at a provider, zone and offering, those that are taken counted in.
     pub totals: BTreeMap<(Name, Text, Text), u32>,
+    /// A machine that hosts of others use a little of.
+    pub strangers: Option<Text>,
 }
 
 impl World {
@@ -69,6 +71,7 @@ impl World {
             ids: 0,
             seed: 1,
             totals: BTreeMap::new(),
+            strangers: None,
         }
     }
 
@@ -215,7 +218,8 @@ impl World {
         }
         let used = self.machines_used();
         for machine in &mut market.machines {
-            let (vcpus, memory, disk) = used.get(&machine.name).copied().unwrap_or_default();
+            let (mut vcpus, memory, disk) = used.get(&machine.name).copied().unwrap_or_default();
+            vcpus += u64::from(self.strangers.as_ref() == Some(&machine.name) && vcpus < u64::from(machine.size.vcpus));
             machine.used = Size { vcpus: vcpus as u32, memory: Bytes(memory), disk: Bytes(disk) };
         }
         let copies = |kind| self.clouds[provider].iter().filter(|object| object.spec.kind() == kind).count() as u64;

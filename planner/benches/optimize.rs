@@ -26,7 +26,7 @@ fn main() {
         "machines   hosts  seed  in use before    in use after     full before  full after  moved  plan ms  check ms"
     );
     for (machines, hosts) in [(347, 1_132), (3_470, 11_320)] {
-        for seed in 1..=5 {
+        for seed in [1, 3, 5, 7, 9] {
             one(machines, hosts, seed);
         }
     }

@@ -4,7 +4,7 @@ use pool_inventory::{
     Address, Name,
     desired::{OnRemove, PoolSpec, PoolVolume},
     market::Change,
-    object::{Attachment, Recorded, Spec, Status, VolumeSpec},
+    object::{Attachment, Observed, Recorded, Spec, Status, VolumeSpec},
 };
 
 use super::{
@@ -260,6 +260,13 @@ impl<'a> Planner<'a> {
         let fits = |at: &Attachment| self.world.same_host(&at.host, host) && at.mount == wish.decl.mount;
         let (is, was) = (seen.as_ref().is_some_and(fits), recorded.as_ref().is_some_and(fits));
         if is && was {
+            return;
+        }
+        let row = self.newest(wish.id.0, wish.id.1).map(|row| &self.world.rows[row]);
+        let broken = |seen: &Observed| matches!(seen.status, Status::Failed(_));
+        if row.and_then(|row| row.sight.there()).is_some_and(broken) {
+            // It stays although it is broken: there is no place for another.
+            todo.refused.push(Why::NeedsDeclined { address: host.clone() });
             return;
         }
         let shown = |at: &Option<Attachment>| match at {

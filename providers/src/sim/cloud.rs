@@ -88,6 +88,10 @@ impl Cloud<'_> {
                 answers.push(self.request(request));
             }
         }
+        if answers.iter().any(|answer| matches!(answer, Err(ProviderError::Conflict(_)))) {
+            // Who is refused because a host is not ready asks again until it is.
+            self.skip_to_next(Kind::Host);
+        }
         answers
     }
 

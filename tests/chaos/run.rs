@@ -149,6 +149,12 @@ impl Run {
                 shell.arg(&self.program);
                 shell
             }
+            Disruption::Interrupt { .. } => {
+                // Whoever runs this in the background has Ctrl-C ignored, and hands that down.
+                let mut listens = Command::new("env");
+                listens.arg("--default-signal=INT").arg(&self.program);
+                listens
+            }
             _ => Command::new(&self.program),
         };
         command.arg("-C").arg(&self.dir).args(words);

@@ -64,7 +64,8 @@ pub fn choose(cloud: &mut Cloud, slow: bool, random: &mut Random) {
     for _ in 0..random.between(0, 3) {
         rules.push(rule(random));
     }
-    cloud.stuck |= rules.iter().any(|rule| rule.contains("stuck"));
+    // What is slow on a real clock is as good as stuck.
+    cloud.stuck |= rules.iter().any(|rule| rule.contains("stuck") || slow && rule.contains("slow"));
     if random.percent(10) {
         others += &format!(", stock: {{ {} }}", scarce(random));
     }

@@ -12,7 +12,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
-use self::shapes::{SHAPES, SMALL, Shape};
+pub(crate) use self::shapes::SMALL;
+use self::shapes::{SHAPES, Shape};
 use crate::program::{command, copies, live, pool, text};
 
 fn pool_until(dir: &Path, arguments: &[&str], crash_at: u32) -> Output {

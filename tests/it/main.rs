@@ -20,6 +20,7 @@ mod optimize;
 mod program;
 mod refusals;
 mod sessions;
+mod stream;
 mod terminal;
 mod undo;
 mod words;

@@ -4,6 +4,7 @@
 
 mod files;
 mod history;
+mod hostile;
 mod lease;
 mod process;
 mod prune;

@@ -175,8 +175,7 @@ fn places(text: &mut String, placement: &Placement<'_>, verbose: bool) {
 /// The places that a group could have, and those that it gets when the chosen one is sold out.
 fn fitting(text: &mut String, group: &Group, verbose: bool) {
     table(text, "Places that fit, best first", &group.candidates, verbose);
-    let spare = group.alternatives.iter().filter_map(|spec| spec.host());
-    let spare = spare.map(|host| format!("{}/{}", host.zone, host.offering).trim_start_matches('/').to_owned());
+    let spare = group.alternatives.iter().map(words::alternative);
     list(text, "If the chosen place is sold out, in this order", spare, verbose);
 }
 
@@ -247,7 +246,7 @@ mod tests {
         };
         saved.plan.groups[0].hosts = vec!["web-3".into()];
         saved.plan.groups[0].candidates = vec![candidate("az2", 1), candidate("az3", 0)];
-        saved.plan.groups[0].alternatives = vec![pool_inventory::object::Spec::Host(samples::host())];
+        saved.plan.groups[0].alternatives = vec![samples::alternative()];
         assert_snapshot!(explain(&Address::host("web-3"), &saved), @r"
         host/web-3
           is not there yet

@@ -12,7 +12,7 @@ use pool_inventory::{
 use pool_planner::{
     Action, Plan, Reason, Scope, Step, StepId,
     input::Brake,
-    plan::{CostChange, Declined, Group, GroupId, NewRecord, PLAN_VERSION, Refusal, Why},
+    plan::{Alternative, CostChange, Declined, Follower, Group, GroupId, NewRecord, PLAN_VERSION, Refusal, Why},
 };
 
 /// 2026-11-21 10:32:00 UTC
@@ -38,6 +38,12 @@ pub fn host() -> HostSpec {
         at: None,
         ..HostSpec::default()
     }
+}
+
+/// Where a host goes if need be, with its volume.
+pub fn alternative() -> Alternative {
+    let follower = Follower { backend: "spare/gold".into(), price: Money(100) };
+    Alternative { provider: name("spare"), host: host(), price: Money(1), volumes: [(name("data"), follower)].into() }
 }
 
 /// A volume of `on`.

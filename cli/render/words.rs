@@ -7,7 +7,7 @@ use pool_inventory::{
 };
 use pool_planner::{
     Reason,
-    plan::{Candidate, Refusal, Why},
+    plan::{Alternative, Candidate, Refusal, Why},
 };
 
 use super::table::clip;
@@ -122,6 +122,17 @@ fn drift(items: &[Drift]) -> String {
         [one] => format!("{} {}", one.item, clip(&one.detail, VALUE)),
         [one, rest @ ..] => format!("{} and {} more differ", one.item, rest.len()),
     }
+}
+
+/// Where a host goes if need be: `spare/az2/m1.large · € 61.00/month · data on spare/gold`.
+pub fn alternative(other: &Alternative) -> String {
+    let (host, price) = (&other.host, monthly(other.price));
+    let place: Vec<&str> =
+        [other.provider.as_str(), &host.zone, &host.offering].into_iter().filter(|p| !p.is_empty()).collect();
+    let price = price.map(|price| format!(" · {price}")).unwrap_or_default();
+    let volumes: Vec<String> = other.volumes.iter().map(|(name, at)| format!("{name} on {}", at.backend)).collect();
+    let volumes = if volumes.is_empty() { String::new() } else { format!(" · {}", volumes.join(", ")) };
+    format!("{}{price}{volumes}", place.join("/"))
 }
 
 /// Why something was not done.

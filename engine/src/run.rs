@@ -16,10 +16,17 @@ pub use recorder::Recorder;
 pub use records::Records;
 pub use settle::settle;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use pool_inventory::{Address, Lineage, Name, Text, object::HostMount};
-use pool_planner::{Plan, Step};
+use pool_inventory::{
+    Address, Lineage, Name, Text,
+    desired::Access,
+    object::{HostMount, Recorded},
+};
+use pool_planner::{Plan, Step, plan::Alternative};
 
 use crate::{account::Account, connect::Hosts, guard::Guard, wanted};
 
@@ -47,6 +54,15 @@ pub struct Shared {
     pub first_attempt: u32,
     /// Since when nothing of an earlier run can have been sent.
     pub quiet: std::time::Instant,
+    /// What the run found sold out, and where hosts went instead.
+    pub detours: Mutex<Detours>,
+}
+
+/// What a run found sold out, and where hosts went instead.
+#[derive(Default)]
+pub struct Detours {
+    dry: BTreeSet<Text>,
+    went: BTreeMap<Address, Alternative>,
 }
 
 impl Shared {
@@ -58,6 +74,43 @@ impl Shared {
     /// What takes back what they made; empty where that is not to be done.
     pub fn undo_steps(&self) -> &[Step] {
         &self.plan.steps[self.own..]
+    }
+
+    fn detours(&self) -> MutexGuard<'_, Detours> {
+        // Each change below is one call: a panic leaves nothing half done.
+        self.detours.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether hosts need not ask for this place any more in this run.
+    fn is_dry(&self, place: &create::Place<'_>) -> bool {
+        place.is_host() && self.detours().dry.contains(&place.name())
+    }
+
+    fn found_dry(&self, place: &create::Place<'_>) {
+        if place.is_host() {
+            self.detours().dry.insert(place.name());
+        }
+    }
+
+    /// Notes where a host was made; none: as planned.
+    fn settled_at(&self, host: &Address, other: Option<&Alternative>) {
+        if let Some(other) = other {
+            self.detours().went.insert(host.clone(), other.clone());
+        }
+    }
+
+    /// Where a host was made by this run, if not as planned.
+    pub fn went_to(&self, host: &Address) -> Option<Alternative> {
+        self.detours().went.get(host).cloned()
+    }
+
+    /// The way to log in to a host.
+    pub fn access(&self, host: &Recorded) -> Option<&Access> {
+        let plan = self.plan.bootstraps.get(host.pool.as_ref()?)?;
+        match self.went_to(&host.address).and_then(|other| plan.elsewhere.get(&other.provider)) {
+            Some(there) => Some(there),
+            None => plan.access.get(&host.address.name),
+        }
     }
 
     /// The volumes that a host mounts itself, as they are recorded now.

@@ -6,14 +6,14 @@ use pool_inventory::{
     Address, Bytes, Lineage, Money, Name, Percent, Text,
     desired::{Access, BackendSpec, BootstrapSpec, ProviderSpec, Scalar},
     market::{Drift, Feature},
-    object::{FieldChange, KnownHost, Recorded, Spec},
+    object::{FieldChange, HostSpec, KnownHost, Recorded, Spec},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Brake, Scope};
 
 /// Version of the serialised form; a plan of another version is refused.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// What will be done. Equal inputs give plans with equal bytes ([`Plan::to_bytes`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -547,8 +547,8 @@ impl Why {
 /// Placement of a group of hosts with identical wishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
-    /// Its pool. A pool whose hosts have volumes, or are put at several providers, has a group per zone or provider,
-    /// so that each alternative of a group will do for each of its hosts.
+    /// Its pool. A pool whose hosts cannot leave their zone, or are put at several providers, has a group per zone or
+    /// provider, so that each alternative of a group will do for each of its hosts.
     pub pool: Name,
     /// Hosts of it.
     pub hosts: Vec<Text>,
@@ -556,10 +556,33 @@ pub struct Group {
     pub candidates: Vec<Candidate>,
     /// Candidates that do not fit; they stand in the first group of a pool, and in each group that got no place.
     pub refusals: Vec<Refusal>,
-    /// Replacements on a definitive stock-out, best first, at most [`MAX_ALTERNATIVES`], all at the provider of the
-    /// steps that refer to the group. Their prices stand in `candidates`. A host keeps its own chosen address wherever
-    /// it is made, so alternatives name none.
-    pub alternatives: Vec<Spec>,
+    /// Where its hosts go on a definitive stock-out, in this order, at most [`MAX_ALTERNATIVES`]: first in the same
+    /// region, then elsewhere at the same provider, then at others.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// A place that a host goes to where the planned one is sold out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternative {
+    /// Provider.
+    pub provider: Name,
+    /// The host there. It keeps its own chosen address wherever it is made, so none stands here.
+    pub host: HostSpec,
+    /// Its price per hour.
+    pub price: Money,
+    /// Its volumes, all of which are made with it and wait for it. Empty: they are made as planned, and so the zone is
+    /// the planned one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<Name, Follower>,
+}
+
+/// A volume that is made where its host went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follower {
+    /// Backend.
+    pub backend: Text,
+    /// Price per hour.
+    pub price: Money,
 }
 
 /// Most candidates that a group lists: enough to see why the first was taken; a cloud has thousands.
@@ -611,6 +634,9 @@ pub struct PoolBootstrap {
     pub hosts: BTreeMap<Name, Vec<KnownHost>>,
     /// How to log in, by host name.
     pub access: BTreeMap<Text, Access>,
+    /// How to log in to hosts that an alternative put at another provider, by provider.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<Name, Access>,
 }
 
 /// What a run adds to an account.

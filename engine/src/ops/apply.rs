@@ -85,6 +85,7 @@ impl Environment {
             soft: interrupts.soft.clone(),
             first_attempt: first_attempt(lease),
             quiet: lease.quiet_since(),
+            detours: Default::default(),
         });
         let steps = shared.own;
         shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: id, steps }).await;

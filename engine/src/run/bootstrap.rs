@@ -67,7 +67,7 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let want = want(shared, plan, pool);
     let mounts = shared.mounts_of(&row.address);
     let rendered = want.render(&row.address.name, &endpoint, &mounts).map_err(|why| refused(&why))?;
-    let access = plan.access.get(&row.address.name);
+    let access = shared.access(&row);
     if trusts_console(access, &row) && (started_now || (row.adopted && keys(&row).is_empty())) {
         console_keys(shared, step, &mut row, &[]).await?;
     }

@@ -2,17 +2,17 @@
 //!
 //! The row with its token is durable before the request leaves. A lost answer is settled by looking the token up;
 //! absence counts only after the provider's visibility delay. A place without capacity is left for the next approved
-//! one, under a new attempt and so a new token.
+//! one, under a new attempt and so a new token; volumes that are made with a host follow it.
 
-use std::{borrow::Cow, time::Instant};
+use std::time::Instant;
 
 use pool_inventory::{
-    Money, Token,
-    object::{HostSpec, Observed, Recorded, Spec, Status},
+    Money, Name, Text, Token,
+    object::{HostSpec, Observed, Recorded, Spec, Status, VolumeSpec},
 };
 use pool_planner::{
     Step,
-    plan::{Candidate, GroupId, NewRecord},
+    plan::{Alternative, GroupId, NewRecord},
 };
 use pool_providers::{Act, ProviderError, Request};
 
@@ -20,7 +20,7 @@ use super::{
     Shared,
     recorder::Effect,
     settle::{Doubt, look_up},
-    step::{Done, StepError, account, endpoint_text, owner, started, take_endpoint, wait},
+    step::{Done, StepError, account_of, endpoint_text, owner, started, take_endpoint, wait},
 };
 use crate::{
     account::Account,
@@ -49,36 +49,87 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
         if row.id.is_some() {
             return Ok((endpoint_text(&row), Effect::Put(row)));
         }
-        if let Some(seen) = look_up(account(shared, step)?, &row.token, Doubt::Since(shared.quiet)).await? {
+        if let Some(seen) = look_up(account_of(shared, &row.provider)?, &row.token, Doubt::Since(shared.quiet)).await? {
             return made(row, &seen);
         }
     }
     let alternatives =
         wish.group.and_then(|id| shared.plan.groups.get(id.0 as usize)).map_or(&[][..], |g| &g.alternatives);
-    // A host keeps its own address wherever it is made.
-    let others = alternatives.iter().map(|other| addressed(other, wish.spec)).filter(|other| **other != *wish.spec);
-    let (mut others, mut spec) = (others, Cow::Borrowed(wish.spec));
+    let planned = followed(shared, step, &wish).unwrap_or_else(|| Place {
+        provider: step.provider.clone(),
+        spec: wish.spec.clone(),
+        price: wish.record.price,
+        other: None,
+    });
+    let others = alternatives.iter().map(|other| Place::of(other, wish.spec));
+    let others = others.filter(|other| other.provider != planned.provider || other.spec != planned.spec);
+    let mut places = [planned.clone()].into_iter().chain(others).filter(|place| !shared.is_dry(place));
+    // All that are approved were found sold out by now: perhaps the first is not any more.
+    let mut place = places.next().unwrap_or_else(|| planned.clone());
     loop {
-        let row = new_row(shared, step, &wish, &spec, attempt);
+        let row = new_row(shared, step, &wish, &place, attempt);
         started(shared, step, attempt, Some(row.clone())).await?;
         let error = match attempt_once(shared, step, &row).await? {
-            Ok(seen) => return made(row, &seen),
+            Ok(seen) => {
+                shared.settled_at(&step.address, place.other);
+                return made(row, &seen);
+            }
             Err(error) => error,
         };
-        let elsewhere = if retry::next(&error) == Next::Elsewhere { others.next() } else { None };
-        if retry::next(&error) == Next::Elsewhere {
-            let out = place_name(step, &spec);
-            shared.recorder.store().remember_stock_out(&out, clock::now()).await?;
+        if retry::next(&error) != Next::Elsewhere {
+            return Err(failed(step, error));
         }
-        let Some(next) = elsewhere else { return Err(failed(step, error)) };
-        let event = Event::StepMoved {
-            step: step.id,
-            from: place_name(step, &spec).into(),
-            to: place_name(step, &next).into(),
-        };
+        shared.recorder.store().remember_stock_out(&place.name(), clock::now()).await?;
+        shared.found_dry(&place);
+        let Some(next) = places.next() else { return Err(failed(step, error)) };
+        let event = Event::StepMoved { step: step.id, from: place.name(), to: next.name() };
         shared.recorder.write(Some(step), "moved", &event, Effect::None, Some(event.clone())).await?;
-        (spec, attempt) = (next, attempt + 1);
+        (place, attempt) = (next, attempt + 1);
     }
+}
+
+/// Where something is made: as planned, or at an approved alternative.
+#[derive(Clone)]
+pub struct Place<'p> {
+    provider: Name,
+    spec: Spec,
+    price: Money,
+    /// None: as planned.
+    other: Option<&'p Alternative>,
+}
+
+impl<'p> Place<'p> {
+    /// A host elsewhere, with the address that was chosen for it.
+    fn of(other: &'p Alternative, own: &Spec) -> Self {
+        let address = own.host().and_then(|own| own.address);
+        let spec = Spec::Host(HostSpec { address, ..other.host.clone() });
+        Self { provider: other.provider.clone(), spec, price: other.price, other: Some(other) }
+    }
+
+    /// `PROVIDER/ZONE/OFFERING`, as stock-outs are remembered.
+    pub fn name(&self) -> Text {
+        match &self.spec {
+            Spec::Host(host) => format!("{}/{}/{}", self.provider, host.zone, host.offering).into(),
+            Spec::Volume(volume) => format!("{}/{}", self.provider, volume.backend).into(),
+            Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => self.provider.as_str().into(),
+        }
+    }
+
+    /// Whether a stock-out there is one for all hosts that would go there. A full backend may have room for less.
+    pub fn is_host(&self) -> bool {
+        self.spec.host().is_some()
+    }
+}
+
+/// Where a new volume is made whose host was made elsewhere than planned, and that follows it.
+fn followed<'p>(shared: &Shared, step: &Step, wish: &Wish<'_>) -> Option<Place<'p>> {
+    let Spec::Volume(volume) = wish.spec else { return None };
+    let host = step.address.host_of_volume()?;
+    let other = shared.went_to(&host)?;
+    let (_, name) = step.address.name.split_once('.')?;
+    let follower = other.volumes.get(name)?;
+    let spec = VolumeSpec { backend: follower.backend.clone(), zone: other.host.zone.clone(), ..volume.clone() };
+    Some(Place { provider: other.provider.clone(), spec: Spec::Volume(spec), price: follower.price, other: None })
 }
 
 /// One token's worth of trying. The outer error ends the step, the inner one ends the attempt.
@@ -87,7 +138,7 @@ async fn attempt_once(
     step: &Step,
     row: &Recorded,
 ) -> Result<Result<Box<Observed>, ProviderError>, StepError> {
-    let account = account(shared, step)?;
+    let account = account_of(shared, &row.provider)?;
     let request = |spec| Request {
         owner: owner(shared, row),
         name: shared.cloud_name(&step.address.name),
@@ -140,49 +191,27 @@ async fn as_known(shared: &Shared, account: &Account, spec: &Spec) -> Result<Spe
     Ok(spec)
 }
 
-fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, spec: &Spec, attempt: u32) -> Recorded {
+fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, place: &Place<'_>, attempt: u32) -> Recorded {
     let record = wish.record;
     Recorded {
         address: step.address.clone(),
         generation: step.generation,
         tenant: record.tenant.clone(),
         pool: record.pool.clone(),
-        provider: step.provider.clone(),
+        provider: place.provider.clone(),
         id: None,
         token: Token::derive(&shared.lineage, &step.address, step.generation, attempt),
         attempt,
-        spec: spec.clone(),
+        spec: place.spec.clone(),
         endpoint: None,
         bootstrapped: None,
         adopted: wish.adopted,
         protected: record.protected,
         needs: record.needs.clone(),
-        price: price(shared, wish, spec).unwrap_or(record.price),
+        price: place.price,
         serial: 0,
         created: crate::clock::now(),
     }
-}
-
-/// An alternative for a host, with the address that was chosen for that host.
-fn addressed<'a>(other: &'a Spec, own: &Spec) -> Cow<'a, Spec> {
-    match (other, own.host().and_then(|own| own.address)) {
-        (Spec::Host(host), Some(address)) => {
-            Cow::Owned(Spec::Host(HostSpec { address: Some(address), ..host.clone() }))
-        }
-        _ => Cow::Borrowed(other),
-    }
-}
-
-/// What a host costs at the place where it is made: an alternative has a price of its own.
-fn price(shared: &Shared, wish: &Wish<'_>, spec: &Spec) -> Option<Money> {
-    if spec == wish.spec {
-        return None;
-    }
-    let group = shared.plan.groups.get(wish.group?.0 as usize)?;
-    let host = spec.host()?;
-    let here =
-        |place: &&Candidate| place.offering == host.offering && place.zone == host.zone && place.region == host.region;
-    group.candidates.iter().find(here).map(|place| place.price)
 }
 
 /// The row of an object that exists. What is ours alone (labels of no cloud, `on_remove`) stays as it was asked for.
@@ -218,13 +247,4 @@ fn failed(step: &Step, error: ProviderError) -> StepError {
         Next::Settle => Effect::None,
     };
     StepError::Failed(Box::new(retry::failure(&error)), Box::new(effect))
-}
-
-/// `PROVIDER/ZONE/OFFERING`, as stock-outs are remembered.
-fn place_name(step: &Step, spec: &Spec) -> String {
-    match spec {
-        Spec::Host(host) => format!("{}/{}/{}", step.provider, host.zone, host.offering),
-        Spec::Volume(volume) => format!("{}/{}", step.provider, volume.backend),
-        Spec::Network(_) | Spec::Snapshot(_) | Spec::Backup(_) => step.provider.to_string(),
-    }
 }

@@ -31,6 +31,11 @@ impl Records {
         self.lock().get(address)?.iter().find(|row| row.generation == generation).cloned()
     }
 
+    /// Where one generation of an object is.
+    pub fn provider(&self, address: &Address, generation: u32) -> Option<Name> {
+        self.lock().get(address)?.iter().find(|row| row.generation == generation).map(|row| row.provider.clone())
+    }
+
     /// The newest generation of an object that has an id.
     pub fn newest(&self, address: &Address) -> Option<Recorded> {
         self.lock().get(address)?.iter().filter(|row| row.id.is_some()).max_by_key(|row| row.generation).cloned()

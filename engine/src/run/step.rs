@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use pool_inventory::{
-    Address, Kind, Text, TimeSpan, Token,
+    Address, Kind, Name, Text, TimeSpan, Token,
     market::PATIENCE,
-    object::{Observed, Owner, Recorded, Spec, Status},
+    object::{Observed, Owner, Recorded, Spec, Status, VolumeSpec},
 };
 use pool_planner::{Action, Reason, Step};
 use pool_providers::{Act, ProviderError, Request};
@@ -158,9 +158,11 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             let host =
                 to.volume().and_then(|volume| volume.attached.as_ref()).and_then(|at| shared.records.newest(&at.host));
             let id = host.and_then(|host| host.id).ok_or_else(|| gone(step))?;
+            let to = &where_it_is(shared, &row, to);
             update(shared, step, row, to, Some(id)).await
         }
         Action::Detach { to } => {
+            let to = &where_it_is(shared, &row, to);
             let recorded = row.spec.volume().and_then(|volume| volume.attached.as_ref()).map(|at| at.host.clone());
             let back = step.reason == Reason::TakenBack;
             let host = recorded.or_else(|| undo::attached_to(shared, &step.address).filter(|_| back));
@@ -191,6 +193,18 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
             Err(gone(step).into())
         }
+    }
+}
+
+/// What a volume shall be, at the place where it is: it may have followed its host.
+fn where_it_is(shared: &Shared, row: &Recorded, to: &Spec) -> Spec {
+    let followed = row.address.host_of_volume().and_then(|host| shared.went_to(&host));
+    match (to, &row.spec) {
+        (Spec::Volume(to), Spec::Volume(is)) if followed.is_some_and(|other| !other.volumes.is_empty()) => {
+            let (backend, zone) = (is.backend.clone(), is.zone.clone());
+            Spec::Volume(VolumeSpec { backend, zone, ..to.clone() })
+        }
+        _ => to.clone(),
     }
 }
 
@@ -323,10 +337,16 @@ pub async fn wait(shared: &Shared, step: &Step, error: &ProviderError, tries: u3
     tokio::time::sleep(pause).await;
 }
 
-/// The account of a step's provider.
+/// The account of the provider where a step's object is; as planned, or where it went because that was sold out.
 pub fn account<'a>(shared: &'a Shared, step: &Step) -> Result<&'a Account, StepError> {
-    shared.accounts.get(&step.provider).ok_or_else(|| {
-        let message = format!("provider {} is not in the plan", step.provider);
+    let there = shared.records.provider(&step.address, step.generation);
+    account_of(shared, there.as_ref().unwrap_or(&step.provider))
+}
+
+/// The account of a provider.
+pub fn account_of<'a>(shared: &'a Shared, provider: &Name) -> Result<&'a Account, StepError> {
+    shared.accounts.get(provider).ok_or_else(|| {
+        let message = format!("provider {provider} is not in the plan");
         Failure { class: FailureClass::Other, message: message.into(), detail: None, hint: None }.into()
     })
 }

@@ -55,7 +55,7 @@ async fn is_off(shared: &Shared, step: &Step, host: &Recorded) -> Result<bool, S
 }
 
 async fn release(shared: &Shared, host: &Recorded, mount: &HostMount, going: bool) -> Result<(), Failure> {
-    let access = host.pool.as_ref().and_then(|pool| shared.plan.bootstraps.get(pool)?.access.get(&host.address.name));
+    let access = shared.access(host);
     let patience = if going { Patience::once() } else { Patience::of_known() };
     let (mut link, _) = reach(shared, host, access, patience).await?;
     let device = wanted::device(mount);

@@ -15,6 +15,7 @@
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `machines` | a host that comes to a physical machine may stand there |
 //! | `gain` | what is moved or replaced to save something: asked for, worth it, no spread made worse |
+//! | `alternatives` | hosts may go where they go when a place is sold out, and their volumes with them |
 //! | `room` | no limit is broken at any moment |
 //! | `undo` | what would be taken back is what the run makes, and goes before what it needs |
 //! | `whole` | serials, stable names, nothing forgotten, bootstraps |
@@ -28,6 +29,7 @@ use crate::{
     plan::{Plan, StepId},
 };
 
+mod alternatives;
 mod classes;
 mod copies;
 mod envelope;

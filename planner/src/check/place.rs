@@ -18,7 +18,7 @@ use crate::plan::{Action, NewRecord, Reason, Step, StepId};
 const REMEMBERED: i64 = 600;
 
 /// Offerings by provider and place.
-type Offers<'a> = BTreeMap<(&'a str, HostKey<'a>), &'a Offering>;
+pub(super) type Offers<'a> = BTreeMap<(&'a str, HostKey<'a>), &'a Offering>;
 
 pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     let mut offers: Offers<'_> = BTreeMap::new();
@@ -48,7 +48,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                     notes.add(Rule::Place, Some(step.id), Some(&step.address), detail);
                 }
                 followed(facts, step, host, notes);
-                alternatives(facts, &offers, step, host, notes);
+                super::alternatives::check(facts, &offers, step, host, notes);
             }
             Action::Adopt { spec: spec @ (Spec::Host(_) | Spec::Volume(_)), record }
                 if !facts.adopts(&step.provider) =>
@@ -138,7 +138,7 @@ fn taken_wrongly(facts: &Facts<'_>, step: &Step, spec: &Spec, record: &NewRecord
     }
 }
 
-type HostKey<'a> = (&'a str, &'a str, &'a str);
+pub(super) type HostKey<'a> = (&'a str, &'a str, &'a str);
 
 fn key(step: &Step) -> Option<(&Step, HostKey<'_>)> {
     match &step.action {
@@ -175,7 +175,7 @@ fn host_misplaced(
 }
 
 /// Why a host of a pool may not stand there.
-fn spot_unfit(
+pub(super) fn spot_unfit(
     facts: &Facts<'_>,
     offers: &Offers<'_>,
     provider: &Name,
@@ -376,33 +376,6 @@ fn followed(facts: &Facts<'_>, step: &Step, host: &HostSpec, notes: &mut Notes) 
         let zone = row.spec.volume().map(|volume| &volume.zone);
         if stays && (row.provider != step.provider || zone != Some(&host.zone)) {
             notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("{address} is elsewhere"));
-        }
-    }
-}
-
-/// Each alternative of its group would do as well.
-fn alternatives(facts: &Facts<'_>, offers: &Offers<'_>, step: &Step, host: &HostSpec, notes: &mut Notes) {
-    let Action::Create { record, group: Some(group), .. } = &step.action else { return };
-    let group = &facts.plan.groups[group.0 as usize];
-    // Once per group is enough for what does not depend on the host.
-    let first = group.hosts.first() == Some(&step.address.name);
-    let Some(pool) = record.pool.as_ref().and_then(|pool| facts.input.desired.pools.get(pool)) else { return };
-    for spec in &group.alternatives {
-        let Spec::Host(other) = spec else {
-            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is no host");
-            continue;
-        };
-        if other.address.is_some() {
-            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative has an address of its own");
-        }
-        let unfit = if first { spot_unfit(facts, offers, &step.provider, other, pool) } else { None };
-        if let Some(detail) = unfit {
-            notes.add(Rule::Place, Some(step.id), Some(&step.address), format!("alternative: {detail}"));
-        }
-        let bound =
-            !pool.volumes.is_empty() || super::together::bound(&facts.input.desired, pool, record.pool.as_ref());
-        if bound && (&other.region, &other.zone) != (&host.region, &host.zone) {
-            notes.add(Rule::Place, Some(step.id), Some(&step.address), "an alternative is in another zone");
         }
     }
 }

@@ -26,6 +26,8 @@ struct Account {
     own: u64,
     /// What each step adds or gives back.
     steps: Vec<(StepId, i128)>,
+    /// What hosts add that go elsewhere than planned.
+    elsewhere: i128,
 }
 
 pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
@@ -45,6 +47,11 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
                     account.steps.push((step.id, delta));
                 }
             }
+        }
+    }
+    if !accounts.is_empty() {
+        for (account, more) in super::alternatives::beyond(facts) {
+            accounts.entry(account).and_modify(|account| account.elsewhere = more);
         }
     }
     let mut promised: BTreeMap<&Text, (u64, u64)> = BTreeMap::new();
@@ -73,10 +80,10 @@ fn judge(facts: &Facts<'_>, name: &Text, account: &Account, (amount, limit): (u6
         notes.add(Rule::Room, None, None, detail);
     }
     let added: i128 = account.steps.iter().map(|(_, delta)| (*delta).max(0)).sum();
-    if added <= i128::from(amount) {
+    if added + account.elsewhere <= i128::from(amount) {
         return;
     }
-    let peak = worst(facts, &account.steps, added);
+    let peak = worst(facts, &account.steps, added) + account.elsewhere;
     if peak > i128::from(amount) {
         let detail = format!("a run may add {peak} to {name} at some moment, and {amount} are demanded");
         notes.add(Rule::Room, None, None, detail);
@@ -87,7 +94,7 @@ fn open(facts: &Facts<'_>) -> BTreeMap<Text, Account> {
     let mut accounts: BTreeMap<Text, Account> = BTreeMap::new();
     let mut add = |name: String, limit: Option<u64>, used: Option<u64>| {
         if let Some(limit) = limit {
-            let fresh = Account { limit, used: used.unwrap_or(0), own: 0, steps: Vec::new() };
+            let fresh = Account { limit, used: used.unwrap_or(0), own: 0, steps: Vec::new(), elsewhere: 0 };
             accounts.entry(name.into()).or_insert(fresh);
         }
     };

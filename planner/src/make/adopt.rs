@@ -69,7 +69,7 @@ impl<'a> Planner<'a> {
             return Err(words::quota(&text, limit, wanted).unwrap_or_else(over));
         }
         let needs = self.ledger.take(&charges, &own);
-        Ok(Made { spec, provider, price, group: None, space, needs, charges })
+        Ok(Made { spec, provider, price, group: None, moves: false, space, needs, charges })
     }
 
     /// The machine with the id, where the pool may have it.

@@ -8,7 +8,7 @@ use super::{Planner, draft::DraftId, order::order};
 use crate::{
     error::PlanError,
     input::{OnFailure, access},
-    plan::{Action, CostChange, PLAN_VERSION, Plan, PoolBootstrap, Step},
+    plan::{Action, CostChange, Group, PLAN_VERSION, Plan, PoolBootstrap, Step},
 };
 
 impl Planner<'_> {
@@ -18,7 +18,7 @@ impl Planner<'_> {
         let groups = self.finish_groups();
         let drafts = std::mem::take(&mut self.drafts.0);
         let steps = order(drafts)?;
-        let bootstraps = self.pool_bootstraps(&steps);
+        let bootstraps = self.pool_bootstraps(&steps, &groups);
         let mut declined = std::mem::take(&mut self.declined);
         declined.sort_by(|a, b| a.address.cmp(&b.address));
         declined.dedup();
@@ -28,9 +28,12 @@ impl Planner<'_> {
         let proposal = self.proposal.take().map(Box::new);
         let desired = &self.input.desired;
         let undo = (self.input.scope.on_failure == OnFailure::Undo).then(|| super::undo::undo(&steps, self.input));
-        let used: BTreeSet<&Name> = steps.iter().map(|step| &step.provider).collect();
+        let others = || groups.iter().flat_map(|group| &group.alternatives);
+        let used = steps.iter().map(|step| &step.provider).chain(others().map(|other| &other.provider));
+        let used: BTreeSet<&Name> = used.collect();
         let spec = |name: &Name| Some((name.clone(), desired.providers.get(name)?.clone()));
-        let backends: BTreeSet<&Text> = steps.iter().filter_map(|step| self.backend(step)).collect();
+        let followers = others().flat_map(|other| other.volumes.values().map(|volume| &volume.backend));
+        let backends: BTreeSet<&Text> = steps.iter().filter_map(|step| self.backend(step)).chain(followers).collect();
         let backend = |name: &&Text| Some((Name::new(name).ok()?, desired.backends.get(&***name)?.clone()));
         Ok(Plan {
             version: PLAN_VERSION,
@@ -142,7 +145,7 @@ impl Planner<'_> {
         wanted.into_iter().map(serial).collect()
     }
 
-    fn pool_bootstraps(&self, steps: &[Step]) -> BTreeMap<Name, PoolBootstrap> {
+    fn pool_bootstraps(&self, steps: &[Step], groups: &[Group]) -> BTreeMap<Name, PoolBootstrap> {
         // Who unmounts a volume logs in as well.
         let unmounted = |step: &Step| match step.action {
             Action::Detach { .. } if self.only_attaches(&step.provider) => step.address.host_of_volume(),
@@ -157,11 +160,12 @@ impl Planner<'_> {
         }
         for pool in &self.pools {
             let (Some(name), Some(decl)) = (&pool.name, pool.decl) else { continue };
-            let mut ways = BTreeMap::new();
+            let (mut ways, mut ways_to) = (BTreeMap::new(), BTreeSet::new());
             let mut due = false;
             for host in &pool.hosts {
                 let Some(provider) = hosts.get(&host.address) else { continue };
                 due = true;
+                ways_to.insert(*provider);
                 if let Some(access) = access(&self.input.desired, name, &host.address.name, provider) {
                     ways.insert(host.address.name.clone(), access.clone());
                 }
@@ -178,11 +182,25 @@ impl Planner<'_> {
                 labels: decl.labels.clone(),
                 tenant: decl.tenant.clone(),
                 hosts: known,
+                elsewhere: self.access_elsewhere(name, &ways_to, groups),
                 access: ways,
             };
             out.insert(name.clone(), bootstrap);
         }
         out
+    }
+
+    /// How to log in to hosts of a pool that go to providers where none is planned.
+    fn access_elsewhere(
+        &self,
+        pool: &Name,
+        planned: &BTreeSet<&Name>,
+        groups: &[Group],
+    ) -> BTreeMap<Name, pool_inventory::desired::Access> {
+        let others = groups.iter().filter(|group| group.pool == *pool).flat_map(|group| &group.alternatives);
+        let abroad = others.map(|other| &other.provider).filter(|at| planned.len() > 1 || !planned.contains(at));
+        let way = |at: &Name| Some((at.clone(), access(&self.input.desired, pool, "", at)?.clone()));
+        abroad.filter_map(way).collect()
     }
 
     /// What all costs before and after.

@@ -39,7 +39,9 @@ impl<'a> Planner<'a> {
         let (space, charges) = match set_aside {
             Some(space) => {
                 // The room of host and volumes was found together, so both wait for all that gives it.
-                needs.extend(state_needs(&self.states[pool][host]));
+                let state = &self.states[pool][host];
+                needs.extend(state_needs(state));
+                needs.extend(state.up.iter().filter(|_| state.moves));
                 (space, own.clone())
             }
             None => {

@@ -5,13 +5,18 @@ use std::{
     rc::Rc,
 };
 
-use pool_inventory::{Name, Text, desired::PoolSpec, object::Spec};
+use pool_inventory::{
+    Address, Name, Text,
+    desired::{PoolSpec, PoolVolume},
+    object::Spec,
+};
 
 use super::{
     Fate, HostId, Planner,
+    alternatives::Seekers,
     asks::asked,
-    family::{Builder, Family, domain_key},
-    ledger::{Ledger, amount_in},
+    family::{Builder, Family, Spot, domain_key},
+    ledger::{Charges, Ledger, amount_in},
     near::Others,
     seats::{Fresh, Rules, Session, Space},
     tiers::Tiers,
@@ -19,14 +24,14 @@ use super::{
 use crate::{
     error::PlanError,
     input::PlanInput,
-    plan::{Candidate, Group, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, Refusal},
+    plan::{Candidate, Group, GroupId, MAX_CANDIDATES, Refusal},
 };
 
 /// Provider and zone of volumes that a host must follow.
 pub(crate) type Pin = (Name, Text);
 
 /// Region and zone, for pools whose hosts cannot leave their zone.
-type Corner = Option<(Text, Text)>;
+pub(crate) type Corner = Option<(Text, Text)>;
 
 /// The places of one pool.
 pub(crate) struct Places<'a> {
@@ -55,6 +60,8 @@ pub(crate) struct GroupDraft<'a> {
     hosts: Vec<Text>,
     /// Spot → hosts there.
     taken: BTreeMap<usize, u32>,
+    /// What each of its hosts takes at least, with its new volumes.
+    least: Option<Charges>,
     refusals: Vec<Refusal>,
 }
 
@@ -105,33 +112,41 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Hosts with volumes, and those whose place is a matter of where others stand, cannot leave their zone, so their
-    /// alternatives are those of the zone.
-    fn corner(&self, pool: usize, region: &Text, zone: &Text) -> Corner {
-        let ruled = |decl: &PoolSpec| {
-            let place = &decl.place;
-            place.max_skew.is_some() || !place.affinity.is_empty() || !place.anti_affinity.is_empty()
+    /// Whether a host may be made in another zone than the planned one, should that be sold out. Not where its place is a
+    /// matter of where others stand, and not with volumes that are there already, or begin as copies of what is.
+    pub(crate) fn may_move(&self, (pool, host): HostId, spot: usize) -> bool {
+        let (Some(decl), Some(places)) = (self.pools[pool].decl, self.places.get(&pool)) else { return false };
+        let place = &decl.place;
+        let ruled = place.max_skew.is_some() || !place.affinity.is_empty() || !place.anti_affinity.is_empty();
+        let name = &self.pools[pool].hosts[host].address.name;
+        let fresh = |(volume, decl): (&Name, &PoolVolume)| {
+            decl.from.is_none() && self.world.of(&Address::volume(name, volume)).next_back().is_none()
         };
-        let stuck = self.pools[pool].decl.is_some_and(|decl| !decl.volumes.is_empty() || ruled(decl));
-        let bound = self.places.get(&pool).is_some_and(|places| places.others.bind());
-        (stuck || bound).then(|| (region.clone(), zone.clone()))
+        let zone = |spot: &Spot<'a>| (spot.provider, &spot.offering.region, &spot.offering.zone);
+        let here = zone(&places.family.spots[spot]);
+        !ruled
+            && !places.others.bind()
+            && decl.volumes.iter().all(fresh)
+            && (decl.volumes.is_empty() || places.family.spots.iter().any(|spot| zone(spot) != here))
     }
 
-    /// Notes that a host got a place.
-    pub(crate) fn group_of(&mut self, (pool, host): HostId, spot: usize) -> GroupId {
+    /// Notes that a host got a place, and what it takes there.
+    pub(crate) fn group_of(&mut self, id: HostId, spot: usize, charges: &Charges) -> GroupId {
+        let (pool, host) = id;
         let name = self.pools[pool].hosts[host].address.name.clone();
+        let moves = self.may_move(id, spot);
         let family = Rc::clone(&self.places[&pool].family);
         let place = &family.spots[spot];
-        let key = (place.provider.clone(), self.corner(pool, &place.offering.region, &place.offering.zone));
+        let corner = (!moves).then(|| (place.offering.region.clone(), place.offering.zone.clone()));
+        let key = (place.provider.clone(), corner);
         let next = GroupId(u32::try_from(self.groups.len()).unwrap_or(u32::MAX));
         let known = self.places.get(&pool).and_then(|places| places.groups.get(&key)).copied();
         let id = known.unwrap_or(next);
         if known.is_none() {
             let at = Some(key.clone());
             let family = Some(Rc::clone(&family));
-            let draft =
-                GroupDraft { pool, family, at, hosts: Vec::new(), taken: BTreeMap::new(), refusals: Vec::new() };
-            self.groups.push(draft);
+            let (hosts, taken, refusals) = (Vec::new(), BTreeMap::new(), Vec::new());
+            self.groups.push(GroupDraft { pool, family, at, hosts, taken, least: None, refusals });
             if let Some(places) = self.places.get_mut(&pool) {
                 places.groups.insert(key, id);
             }
@@ -139,6 +154,7 @@ impl<'a> Planner<'a> {
         let group = &mut self.groups[id.0 as usize];
         group.hosts.push(name);
         *group.taken.entry(spot).or_default() += 1;
+        group.least = Some(group.least.as_ref().map_or_else(|| charges.clone(), |least| lesser(least, charges)));
         id
     }
 
@@ -158,7 +174,7 @@ impl<'a> Planner<'a> {
         }
         refusals.extend(why);
         let (hosts, taken) = (vec![name], BTreeMap::new());
-        self.groups.push(GroupDraft { pool, family: None, at: None, hosts, taken, refusals });
+        self.groups.push(GroupDraft { pool, family: None, at: None, hosts, taken, least: None, refusals });
         id
     }
 
@@ -206,58 +222,11 @@ impl<'a> Planner<'a> {
                     inside(&at, spot) || first && !others.iter().any(|other| inside(other, spot))
                 };
                 group.candidates = candidates(&family, &draft.taken, MAX_CANDIDATES, shown);
-                group.alternatives = self.alternatives(draft.pool, &family, &at, &draft.taken);
+                let least = draft.least.unwrap_or_default();
+                let seekers = Seekers { pool: draft.pool, at: &at, taken: &draft.taken, least };
+                group.alternatives = self.alternatives(&family, seekers);
             }
             out.push(group);
-        }
-        out
-    }
-
-    /// The next best places, as far as quotas allow each host of the group to go there.
-    fn alternatives(
-        &mut self,
-        pool: usize,
-        family: &Family<'a>,
-        at: &(Name, Corner),
-        taken: &BTreeMap<usize, u32>,
-    ) -> Vec<Spec> {
-        let Some(decl) = self.pools[pool].decl else { return Vec::new() };
-        let keys = self.keys(pool);
-        let only = if taken.len() == 1 { taken.keys().next().copied() } else { None };
-        let hosts = u64::from(taken.values().sum::<u32>());
-        let mut out = Vec::new();
-        // A machine that is sold out is so for every volume that it could boot from.
-        let mut listed = BTreeSet::new();
-        listed.extend(only.map(|at| family.spots[at].stock));
-        // What was set aside beyond what the placed hosts take, per account.
-        let mut spare: BTreeMap<_, u64> = BTreeMap::new();
-        for spot in &family.spots {
-            if out.len() == MAX_ALTERNATIVES {
-                break;
-            }
-            if listed.contains(&spot.stock) || !inside(at, spot) || !self.stock.left(spot.stock) {
-                continue;
-            }
-            // Which machine would have room for which host of the group, nobody can say for all of them at once.
-            let (region, zone) = (&spot.offering.region, &spot.offering.zone);
-            if self.machines.zone(spot.provider, region, zone).is_some() {
-                continue;
-            }
-            let beyond = |(id, amount): &(super::ledger::AccountId, u64)| {
-                let least = taken.keys().map(|t| amount_in(&family.spots[*t].charges, *id)).min().unwrap_or(0);
-                let more = amount.saturating_sub(least).saturating_mul(hosts);
-                (*id, more.saturating_sub(spare.get(id).copied().unwrap_or(0)))
-            };
-            let extra = super::ledger::merge(spot.charges.iter().map(beyond));
-            if extra.iter().any(|(id, amount)| self.ledger.room(*id) < *amount) {
-                continue;
-            }
-            self.ledger.take(&extra, &super::ledger::Charges::new());
-            for (id, amount) in extra {
-                *spare.entry(id).or_default() += amount;
-            }
-            listed.insert(spot.stock);
-            out.push(Spec::Host(spot.host(decl, &keys)));
         }
         out
     }
@@ -267,6 +236,12 @@ fn inside(at: &(Name, Corner), spot: &super::family::Spot<'_>) -> bool {
     let corner = at.1.as_ref();
     *spot.provider == at.0
         && corner.is_none_or(|(region, zone)| spot.offering.region == *region && spot.offering.zone == *zone)
+}
+
+/// What both take, per account.
+pub(crate) fn lesser(a: &Charges, b: &Charges) -> Charges {
+    let both = a.iter().map(|(id, amount)| (*id, (*amount).min(amount_in(b, *id))));
+    both.filter(|(_, amount)| *amount > 0).collect()
 }
 
 /// The best places of a group, and those that were taken.

@@ -251,7 +251,7 @@ impl<'a> Planner<'a> {
         (state.present, state.remade, state.renewed) = (true, true, true);
         (state.provider, state.zone, state.generation) = (Some(made.provider), zone, generation);
         state.endpoint = endpoint;
-        (state.space, state.room) = (made.space, made.needs);
+        (state.space, state.room, state.moves) = (made.space, made.needs, made.moves);
         state.up = vec![step];
     }
 }

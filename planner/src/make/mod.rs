@@ -18,6 +18,7 @@
 //!
 //! Where room is scarce, `rehearse` looks at all new hosts together, which is a `puzzle`, with `ties` between pools; a small
 //! one is searched to the end (`exhaust`).
+//! `alternatives` says where hosts go when a place turns out to be sold out.
 //! `near` says which places hosts of other pools close.
 //! `asks`, `family`, `seats`, `seating`, `machines`, `tiers` place, `standing` keeps places, `groups` explain them; `ledger` keeps accounts; `ladder` compares.
 
@@ -34,6 +35,7 @@ use pool_inventory::{
 };
 
 mod adopt;
+mod alternatives;
 pub(crate) mod asks;
 mod boot;
 mod classes;
@@ -148,6 +150,8 @@ pub(crate) struct HostState {
     pub space: Vec<Space>,
     /// Steps that give the room for it and for its new volumes.
     pub room: Vec<DraftId>,
+    /// Whether it may yet be made in another zone, so that its new volumes wait for it.
+    pub moves: bool,
     /// Steps that put a mounted volume on it, with the volume.
     pub mounts: Vec<(DraftId, Address)>,
 }
@@ -170,6 +174,7 @@ impl HostState {
             down: None,
             space: Vec::new(),
             room: Vec::new(),
+            moves: false,
             mounts: Vec::new(),
         }
     }

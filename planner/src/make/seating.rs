@@ -30,6 +30,8 @@ pub(crate) struct Made {
     pub provider: Name,
     pub price: Money,
     pub group: Option<GroupId>,
+    /// Whether it may yet be made in another zone.
+    pub moves: bool,
     pub space: Vec<Space>,
     pub needs: Vec<DraftId>,
     pub charges: Charges,
@@ -135,7 +137,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn seated(&mut self, id: HostId, decl: &'a PoolSpec, seat: Seat) -> Made {
-        let group = self.group_of(id, seat.spot);
+        let (group, moves) = (self.group_of(id, seat.spot, &seat.charges), self.may_move(id, seat.spot));
         let keys = self.keys(id.0);
         let spot = &self.places[&id.0].family.spots[seat.spot];
         let address = decl.addresses.get(&self.pools[id.0].hosts[id.1].address.name).copied();
@@ -144,6 +146,7 @@ impl<'a> Planner<'a> {
             provider: spot.provider.clone(),
             price: spot.price,
             group: Some(group),
+            moves,
             space: seat.space,
             needs: seat.needs,
             charges: seat.charges,
@@ -226,7 +229,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let needs = self.ledger.take(&charges, &own);
-        Some(Made { spec, provider, price: Money::ZERO, group: None, space, needs, charges })
+        Some(Made { spec, provider, price: Money::ZERO, group: None, moves: false, space, needs, charges })
     }
 
     /// The provider that adopts hosts of a pool.

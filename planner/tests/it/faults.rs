@@ -10,7 +10,7 @@ use pool_planner::{
     Action, Plan, PlanInput, Reason, Rule, Scope, Step, StepId, check,
     input::{Errand, OnFailure},
     plan,
-    plan::{Demand, Stay, Why},
+    plan::{Alternative, Demand, Stay, Why},
 };
 
 use crate::{
@@ -122,7 +122,10 @@ fn faults_of_a_fresh_plan() {
         p.steps[0].needs.push(last);
     });
     finds(Rule::Order, &fresh, |p, _| unneed(p, ("create", "host/web-0"), ("create", "network/front")));
-    finds(Rule::Order, &fresh, |p, _| unneed(p, ("attach", "volume/web-0.data"), ("create", "host/web-0")));
+    finds(Rule::Order, &fresh, |p, _| {
+        unneed(p, ("create", "volume/web-0.data"), ("create", "host/web-0"));
+        unneed(p, ("attach", "volume/web-0.data"), ("create", "host/web-0"));
+    });
     finds(Rule::Order, &fresh, |p, _| unneed(p, ("attach", "volume/web-0.data"), ("create", "volume/web-0.data")));
     finds(Rule::Order, &fresh, |p, _| remove(p, "create", "network/front"));
     finds(Rule::Bootstrap, &fresh, |p, _| unneed(p, ("bootstrap", "host/lb-0"), ("create", "host/web-3")));
@@ -184,13 +187,18 @@ fn faults_of_places() {
     finds(Rule::Place, &fresh, |p, _| volume(p, "web-0.data").size = Bytes::gib(1));
     finds(Rule::Place, &fresh, |p, _| {
         for group in &mut p.groups {
-            for spec in &mut group.alternatives {
-                if let Spec::Host(host) = spec {
-                    host.zone = "az7".into();
-                }
-            }
+            group.alternatives.iter_mut().for_each(|other| other.host.zone = "az7".into());
         }
     });
+    let others = |p: &mut Plan, change: &dyn Fn(&mut Alternative)| {
+        p.groups.iter_mut().filter(|g| &*g.pool == "web").flat_map(|g| &mut g.alternatives).for_each(change);
+    };
+    finds(Rule::Place, &fresh, |p, _| others(p, &|other| other.volumes.clear()));
+    finds(Rule::Place, &fresh, |p, _| {
+        others(p, &|other| other.volumes.values_mut().for_each(|volume| volume.backend = "d/none".into()));
+    });
+    finds(Rule::Place, &fresh, |p, _| others(p, &|other| other.provider = name("d")));
+    finds(Rule::Place, &fresh, |p, _| unneed(p, ("create", "volume/web-0.data"), ("create", "host/web-0")));
     finds(Rule::Place, &fresh, |_, i| {
         let wanted = Size { vcpus: 3, memory: Bytes::gib(1), disk: Bytes::gib(1) };
         i.desired.pools.get_mut("web").unwrap().size = Some(wanted);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pool_inventory::object::Spec;
 use pool_planner::{
     Action, Plan, Reason,
-    plan::{Refusal, Why},
+    plan::{Alternative, Refusal, Why},
 };
 
 /// One line per step, group, and thing declined.
@@ -32,7 +32,7 @@ pub fn render(plan: &Plan) -> String {
         }
         let _ = refusals(&mut out, "    ", &group.refusals);
         if !group.alternatives.is_empty() {
-            let _ = writeln!(out, "    alternatives:{}", group.alternatives.iter().map(spot).collect::<String>());
+            let _ = writeln!(out, "    alternatives:{}", group.alternatives.iter().map(other).collect::<String>());
         }
     }
     for declined in &plan.declined {
@@ -101,6 +101,12 @@ fn spot(spec: &Spec) -> String {
         Spec::Snapshot(copy) | Spec::Backup(copy) => format!(" of {} {}@{}", copy.of, copy.size, copy.backend),
         Spec::Network(network) => network.cidr.map(|cidr| format!(" {cidr}")).unwrap_or_default(),
     }
+}
+
+fn other(other: &Alternative) -> String {
+    let volumes = other.volumes.iter().map(|(name, volume)| format!("+{name}@{}", volume.backend));
+    let (provider, host) = (&other.provider, &other.host);
+    format!(" {provider}/{}/{}{}", host.zone, host.offering, volumes.collect::<String>())
 }
 
 fn reason(reason: &Reason) -> String {

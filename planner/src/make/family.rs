@@ -21,6 +21,23 @@ use crate::{error::PlanError, input::PlanInput, plan::Refusal};
 /// tries a dry place costs a failed call and a wait.
 pub(crate) const STOCK_OUT_SECONDS: i64 = 600;
 
+/// How long after that a place is tried last of all.
+const LAST_SECONDS: i64 = 1_800;
+
+/// How long it is tried after those that are as good; then the stock-out is forgotten.
+const FADED_SECONDS: i64 = 6 * 3_600;
+
+/// How a stock-out that is remembered and does not close a place any more counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Doubt {
+    /// None is remembered.
+    None,
+    /// Places that are as good come first.
+    Fading,
+    /// All other places come first.
+    Last,
+}
+
 /// A place and machine size that satisfies every static rule.
 pub(crate) struct Spot<'a> {
     pub provider: &'a Name,
@@ -28,6 +45,7 @@ pub(crate) struct Spot<'a> {
     /// Index of the provider and of the offering in its market: the key of its stock.
     pub stock: (u32, u32),
     pub rank: u32,
+    pub doubt: Doubt,
     /// What a host has there: all of the offering, or the wished size where offerings are elastic.
     pub size: Size,
     pub image: Text,
@@ -99,7 +117,8 @@ impl<'a> Builder<'_, 'a> {
                 Optimize::Cost => (price, rank),
             };
             // Where nothing has a price, no more is taken than is needed.
-            (first, (spot.size.vcpus, spot.size.memory, spot.size.disk), tie(seed, spot))
+            let size = (spot.size.vcpus, spot.size.memory, spot.size.disk);
+            (spot.doubt == Doubt::Last, first, size, spot.doubt, tie(seed, spot))
         };
         family.spots.sort_by_cached_key(key);
         Ok(family)
@@ -184,6 +203,7 @@ impl<'a> Builder<'_, 'a> {
                     offering,
                     stock: (index, at),
                     rank,
+                    doubt: doubt(self.input, provider, offering),
                     size,
                     image: image.clone(),
                     user: user.clone(),
@@ -269,12 +289,26 @@ impl<'a> Builder<'_, 'a> {
 
 /// Why a place is not tried because of an earlier stock-out.
 pub(crate) fn remembered(input: &PlanInput, provider: &Name, offering: &Offering) -> Option<Text> {
+    let ago = sold_out(input, provider, offering)?;
+    (ago < STOCK_OUT_SECONDS).then(|| format!("was sold out {ago} s ago").into())
+}
+
+/// Seconds since a stock-out was met at a place.
+fn sold_out(input: &PlanInput, provider: &Name, offering: &Offering) -> Option<i64> {
     if input.stock_outs.is_empty() {
         return None;
     }
     let key = format!("{provider}/{}/{}", offering.zone, offering.name);
-    let ago = input.now.saturating_sub(*input.stock_outs.get(&*key)?);
-    (ago < STOCK_OUT_SECONDS).then(|| format!("was sold out {ago} s ago").into())
+    Some(input.now.saturating_sub(*input.stock_outs.get(&*key)?))
+}
+
+/// What is left of a stock-out: the memory of it fades.
+fn doubt(input: &PlanInput, provider: &Name, offering: &Offering) -> Doubt {
+    match sold_out(input, provider, offering) {
+        Some(ago) if ago < LAST_SECONDS => Doubt::Last,
+        Some(ago) if ago < FADED_SECONDS => Doubt::Fading,
+        _ => Doubt::None,
+    }
 }
 
 pub(crate) fn tier_of<'a>(

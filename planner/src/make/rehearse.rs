@@ -9,7 +9,7 @@ use pool_inventory::{Money, Text, desired::PoolSpec};
 
 use super::{
     Fate, Planner,
-    family::Spot,
+    family::{Doubt, Spot},
     groups::Places,
     ledger::{Charges, merge},
     puzzle::{Answer, Choice, Class, Puzzle, solve},
@@ -24,6 +24,9 @@ const WAYS: usize = 8;
 
 /// What a step back in the order of `on` weighs: more than any price.
 const RANK: i64 = 1 << 44;
+
+/// What a place weighs that was sold out not long ago: more than any step back.
+const LAST: i64 = 1 << 56;
 
 /// A pool in the puzzle: what its options stand for.
 struct Seats {
@@ -149,6 +152,8 @@ impl<'a> Planner<'a> {
                 pool_inventory::desired::Optimize::Cost => spot.cost.0,
                 _ => i64::from(spot.rank).saturating_mul(RANK).saturating_add(spot.cost.0),
             };
+            let last = if spot.doubt == Doubt::Last { LAST } else { 0 };
+            let cost = cost.saturating_add(last);
             for (charges, backends) in self.ways(spot, decl) {
                 let mut uses: Vec<(u32, u64)> = charges.iter().map(|(id, amount)| (id.index(), *amount)).collect();
                 uses.extend(machine.map(|machine| (machine, 1)));

@@ -145,6 +145,8 @@ fn happen(world: &mut World, words: &[&str]) {
             });
         }
         "machines" => machines(world, words[1], &options),
+        "detour" => world.detour = words[1].parse().ok(),
+        "region" => region(world, words[1], words[2]),
         "stock" => stock(world, words[1], words[2].parse().unwrap()),
         "total" => {
             let parts: Vec<&str> = words[1].split('/').collect();
@@ -296,6 +298,14 @@ fn outside(world: &mut World, words: &[&str]) {
         }
         other => panic!("unknown line {other}"),
     }
+}
+
+/// `region PROVIDER/ZONE REGION`
+fn region(world: &mut World, place: &str, region: &str) {
+    let (provider, zone) = place.split_once('/').unwrap();
+    let offerings = &mut world.markets.get_mut(provider).unwrap().offerings;
+    offerings.iter_mut().filter(|o| &*o.zone == zone).for_each(|o| o.region = region.into());
+    offerings.sort_by(|a, b| (&a.region, &a.zone, &a.name).cmp(&(&b.region, &b.zone, &b.name)));
 }
 
 fn cloud(world: &mut World, provider: &str, options: &[(&str, &str)]) {

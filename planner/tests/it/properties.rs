@@ -47,6 +47,7 @@ enum Event {
     Tenant(usize, bool),
     Rename(usize, usize),
     Image(bool),
+    Detour(Option<usize>),
     Tier(usize, bool),
     Root(usize, u8),
     Fixed(usize, u8),
@@ -121,6 +122,7 @@ fn declared() -> impl Strategy<Value = Event> {
         1 => (pool.clone(), any::<bool>()).prop_map(|(p, on)| Event::Tenant(p, on)),
         1 => (pool.clone(), pool).prop_map(|(p, q)| Event::Rename(p, q)),
         1 => any::<bool>().prop_map(Event::Image),
+        2 => prop::option::of(0..9usize).prop_map(Event::Detour),
         4 => special(),
     ]
 }
@@ -212,9 +214,12 @@ fn start() -> World {
 fn happen(world: &mut World, event: &Event) {
     match event {
         Event::Run(asked, seed, cut) => run(world, asked, *seed, *cut),
-        Event::Quota(..) | Event::Cloud(..) | Event::Brakes(..) | Event::Image(_) | Event::Stock(..) => {
-            limit(world, event)
-        }
+        Event::Detour(_)
+        | Event::Quota(..)
+        | Event::Cloud(..)
+        | Event::Brakes(..)
+        | Event::Image(_)
+        | Event::Stock(..) => limit(world, event),
         Event::Renumber(_) | Event::Rule(_) => network(world, event),
         Event::Vanish(_) | Event::Fail(_) | Event::Stop(_) | Event::Tag(_) | Event::Detach(_) => object(world, event),
         Event::Lose(at) | Event::CutOff(at) | Event::Probe(at, _) => state(world, event, *at),
@@ -382,6 +387,7 @@ fn limit(world: &mut World, event: &Event) {
             world.desired.policy.max_replaced = Percent(*replaced);
             world.desired.policy.max_destroyed = Percent(*destroyed);
         }
+        Event::Detour(places) => world.detour = *places,
         Event::Image(new) => {
             let image = if *new { "img-new" } else { "img-debian" };
             world.desired.images.get_mut("debian").unwrap().insert(name("c"), image.into());

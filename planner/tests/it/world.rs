@@ -11,7 +11,7 @@ use pool_inventory::{
 };
 use pool_planner::{
     Action, Plan, PlanInput, Scope, Step,
-    plan::{NewRecord, Reason},
+    plan::{Alternative, NewRecord, Reason},
 };
 
 pub fn name(text: &str) -> Name {
@@ -37,6 +37,8 @@ pub struct World {
     pub totals: BTreeMap<(Name, Text, Text), u32>,
     /// A machine that hosts of others use a little of.
     pub strangers: Option<Text>,
+    /// Places turn out to be sold out: which alternative hosts get, by their number; none: all are as planned.
+    pub detour: Option<usize>,
 }
 
 impl World {
@@ -72,6 +74,7 @@ impl World {
             seed: 1,
             totals: BTreeMap::new(),
             strangers: None,
+            detour: None,
         }
     }
 
@@ -534,14 +537,45 @@ impl World {
         self.apply_in(plan, &order);
     }
 
+    /// The step as it is done where hosts go elsewhere than planned.
+    fn detoured(&self, plan: &Plan, step: &Step, went: &mut BTreeMap<Address, Alternative>) -> Option<Step> {
+        let mut step = step.clone();
+        match &mut step.action {
+            Action::Create { spec: Spec::Host(host), record, group: Some(group) } => {
+                let others = &plan.groups[group.0 as usize].alternatives;
+                let number: usize = step.address.name.rsplit_once('-')?.1.parse().ok()?;
+                let other = others.get((self.detour? + number) % (others.len() + 1))?;
+                *host = HostSpec { address: host.address, ..other.host.clone() };
+                (step.provider, record.price) = (other.provider.clone(), other.price);
+                went.insert(step.address.clone(), other.clone());
+            }
+            Action::Create { spec: Spec::Volume(volume), record, .. } => {
+                let other = went.get(&step.address.host_of_volume()?)?;
+                let follower = other.volumes.get(step.address.name.split_once('.')?.1)?;
+                (volume.backend, volume.zone) = (follower.backend.clone(), other.host.zone.clone());
+                (step.provider, record.price) = (other.provider.clone(), follower.price);
+            }
+            Action::Attach { to: Spec::Volume(volume) } => {
+                let other = went.get(&step.address.host_of_volume()?)?;
+                let follower = other.volumes.get(step.address.name.split_once('.')?.1)?;
+                (volume.backend, volume.zone) = (follower.backend.clone(), other.host.zone.clone());
+            }
+            Action::Bootstrap { .. } => step.provider = went.get(&step.address)?.provider.clone(),
+            _ => return None,
+        }
+        Some(step)
+    }
+
     /// Carries the steps out in this order, which must respect `needs`; no limit may be broken in between, unless it was
     /// broken before.
     pub fn apply_in(&mut self, plan: &Plan, order: &[usize]) {
         // What the state lost and finds again may be more than a limit that was lowered meanwhile: it is there all the same.
         let found = |step: &Step| matches!((&step.action, &step.reason), (Action::Record { .. }, Reason::Unfinished));
         let counted = self.broken_limits().is_empty() && !plan.steps.iter().any(found);
+        let mut went: BTreeMap<Address, Alternative> = BTreeMap::new();
         for &at in order {
-            self.act(plan, &plan.steps[at]);
+            let detoured = self.detoured(plan, &plan.steps[at], &mut went);
+            self.act(plan, detoured.as_ref().unwrap_or(&plan.steps[at]));
             if counted {
                 let broken = self.broken_limits();
                 assert!(

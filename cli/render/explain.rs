@@ -258,7 +258,7 @@ mod tests {
           private/az3/m1.large  € 61.00/month  as good
 
         If the chosen place is sold out, in this order
-          az2/m1.large
+          spare/az2/m1.large · data on spare/gold
 
         Places that were refused
           private/az1/m1.small: 2 vCPU < 4 vCPU

@@ -58,11 +58,11 @@ fn every_place_stands_there_with_price_score_and_reason() {
       cloud/az2/m1.huge   € 657.00/month  2nd in place.on, +€ 626.34/month
 
     If the chosen place is sold out, in this order
-      az2/m1.small
-      az1/m1.large
-      az2/m1.large
-      az1/m1.huge
-      az2/m1.huge
+      cloud/az2/m1.small · € 30.66/month
+      cloud/az1/m1.large · € 122.64/month
+      cloud/az2/m1.large · € 122.64/month
+      cloud/az1/m1.huge · € 657.00/month
+      cloud/az2/m1.huge · € 657.00/month
 
     Places that were refused
       cloud/az3/m1.huge: none left
@@ -81,6 +81,9 @@ fn every_place_stands_there_with_price_score_and_reason() {
       place                        price  score            hosts
       cloud/az2/m1.large  € 122.64/month  best                 2
       cloud/az1/m1.large  € 122.64/month  2nd in place.on
+
+    If the chosen place is sold out, in this order
+      cloud/az1/m1.large · € 122.64/month · data on cloud/fast
 
     Places that were refused
       cloud/az3: not in place.on
@@ -104,11 +107,11 @@ fn every_place_stands_there_with_price_score_and_reason() {
       cloud/az2/m1.huge   € 657.00/month  2nd in place.on, +€ 626.34/month
 
     If the chosen place is sold out, in this order
-      az2/m1.small
-      az1/m1.large
-      az2/m1.large
-      az1/m1.huge
-      az2/m1.huge
+      cloud/az2/m1.small · € 30.66/month
+      cloud/az1/m1.large · € 122.64/month
+      cloud/az2/m1.large · € 122.64/month
+      cloud/az1/m1.huge · € 657.00/month
+      cloud/az2/m1.huge · € 657.00/month
 
     Places that were refused
       cloud/az1/m1.small: none left

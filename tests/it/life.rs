@@ -303,14 +303,14 @@ fn what_is_recorded_can_be_looked_at() {
       cloud/az1/m1.2xlarge  € 244.00/month  +€ 222.00/month
 
     If the chosen place is sold out, in this order
-      az1/c1.large
-      az1/r1.large
-      az1/m1.large
-      az1/c1.xlarge
-      az1/r1.xlarge
-      az1/m1.xlarge
-      az1/c1.2xlarge
-      az1/r1.2xlarge
+      cloud/az1/c1.large · € 52.00/month
+      cloud/az1/r1.large · € 56.00/month
+      cloud/az1/m1.large · € 61.00/month
+      cloud/az1/c1.xlarge · € 104.00/month
+      cloud/az1/r1.xlarge · € 112.00/month
+      cloud/az1/m1.xlarge · € 122.00/month
+      cloud/az1/c1.2xlarge · € 208.00/month
+      cloud/az1/r1.2xlarge · € 224.00/month
 
     Places that were refused
       cloud/*/s1.small: 1 vCPU < 2 vCPU

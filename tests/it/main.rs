@@ -6,6 +6,7 @@ mod check;
 mod context;
 mod copies;
 mod crash;
+mod elsewhere;
 mod errors;
 mod examples;
 mod existing_hosts;

@@ -66,9 +66,13 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
     let mut places = [planned.clone()].into_iter().chain(others).filter(|place| !shared.is_dry(place));
     // All that are approved were found sold out by now: perhaps the first is not any more.
     let mut place = places.next().unwrap_or_else(|| planned.clone());
+    let mut passed_by = place.other.is_some().then(|| planned.clone());
     loop {
         let row = new_row(shared, step, &wish, &place, attempt);
         started(shared, step, attempt, Some(row.clone())).await?;
+        if let Some(planned) = passed_by.take() {
+            moved(shared, step, &planned, &place).await?;
+        }
         let error = match attempt_once(shared, step, &row).await? {
             Ok(seen) => {
                 shared.settled_at(&step.address, place.other);
@@ -82,10 +86,16 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
         shared.recorder.store().remember_stock_out(&place.name(), clock::now()).await?;
         shared.found_dry(&place);
         let Some(next) = places.next() else { return Err(failed(step, error)) };
-        let event = Event::StepMoved { step: step.id, from: place.name(), to: next.name() };
-        shared.recorder.write(Some(step), "moved", &event, Effect::None, Some(event.clone())).await?;
+        moved(shared, step, &place, &next).await?;
         (place, attempt) = (next, attempt + 1);
     }
+}
+
+/// Says that a host is made at another place, because that one is sold out.
+async fn moved(shared: &Shared, step: &Step, from: &Place<'_>, to: &Place<'_>) -> Result<(), StepError> {
+    let event = Event::StepMoved { step: step.id, from: from.name(), to: to.name() };
+    shared.recorder.write(Some(step), "moved", &event, Effect::None, Some(event.clone())).await?;
+    Ok(())
 }
 
 /// Where something is made: as planned, or at an approved alternative.

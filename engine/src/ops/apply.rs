@@ -1,6 +1,10 @@
 //! Applying a plan: take the lease, settle what is in doubt, mark the plan used, run its steps.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use pool_inventory::{Name, Text, object::Recorded};
 use pool_planner::Plan;
@@ -197,7 +201,8 @@ impl Environment {
         Ok(())
     }
 
-    /// One account per provider of the plan; the providers are those that stood in the inventory when it was made.
+    /// One account per provider of the plan; the providers are those that stood in the inventory when it was made. One that
+    /// hosts would go to only where another is sold out is left out where it cannot be opened.
     fn accounts(
         &self,
         plan: &Plan,
@@ -205,7 +210,11 @@ impl Environment {
         guard: &Guard,
     ) -> Result<BTreeMap<Name, Account>, OpsError> {
         let mut accounts = BTreeMap::new();
+        let planned: BTreeSet<&Name> = plan.steps.iter().map(|step| &step.provider).collect();
         for (name, provider) in connect::providers(&plan.providers, &plan.backends, &self.places) {
+            if provider.is_err() && !planned.contains(&name) {
+                continue;
+            }
             let provider = provider.map_err(|error| match error {
                 pool_providers::ProviderError::Unauthorized(detail) => {
                     OpsError::Unauthorized { provider: name.clone(), detail }

@@ -61,7 +61,8 @@ pub async fn create(shared: &Shared, step: &Step, wish: Wish<'_>) -> Done {
         price: wish.record.price,
         other: None,
     });
-    let others = alternatives.iter().map(|other| Place::of(other, wish.spec));
+    let open = alternatives.iter().filter(|other| shared.accounts.contains_key(&other.provider));
+    let others = open.map(|other| Place::of(other, wish.spec));
     let others = others.filter(|other| other.provider != planned.provider || other.spec != planned.spec);
     let mut places = [planned.clone()].into_iter().chain(others).filter(|place| !shared.is_dry(place));
     // All that are approved were found sold out by now: perhaps the first is not any more.

@@ -8,6 +8,7 @@ mod machines;
 mod oracle;
 mod platform;
 mod properties;
+mod ranks;
 mod render;
 mod scenarios;
 mod views;

@@ -101,6 +101,9 @@ impl Planner<'_> {
             to.extend(gone.filter_map(|gone| gone.to.clone()));
             let gets = self.states[pool].iter().filter(|state| state.present).count();
             let gets = u32::try_from(gets).unwrap_or(u32::MAX);
+            if gets >= wanted {
+                continue; // one that is beyond even what it wants stays for now, as when it is out of scope
+            }
             let class = self.pools[pool].decl.and_then(|decl| decl.class.clone());
             let why = Why::Fewer { wanted, gets, least, class, limit, to: to.into_iter().collect(), group };
             self.decline(&Address::pool(&name), why);

@@ -1,4 +1,4 @@
-//! Nobody gets less than it wants while somebody below it has more than it must have.
+//! Where all have what they must have, nobody gets less than it wants while somebody below it has more than that.
 
 use std::collections::BTreeMap;
 
@@ -69,6 +69,10 @@ proptest! {
             let counts = counts(&world);
             let have = |pool: &Name| counts.get(pool).copied().unwrap_or(0);
             let desired = &world.desired;
+            // What would be given up may go to whoever must have it first.
+            if desired.pools.iter().any(|(pool, spec)| have(pool) < spec.hosts.numbered().unwrap().0) {
+                continue;
+            }
             for (high, spec) in &desired.pools {
                 let (_, most) = spec.hosts.numbered().unwrap();
                 let lower = desired.pools.iter().filter(|(_, other)| desired.priority(other) < desired.priority(spec));

@@ -37,16 +37,14 @@ const LINGER: Duration = Duration::from_millis(2);
 /// Shortest and longest pause between two polls, where the provider does not ask for longer ones.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
-/// One of how many that are waited for should have ended when it is asked again: so the polls of n objects are n ÷ 4 or
-/// so, however long each takes, and a place in the cloud's queue stands empty for a tenth of the time.
-const SHARE: usize = 5;
-
 /// The pause after a poll of `waiting` operations of which `ended` had ended, after the pause `before`. It doubles while
-/// nothing ends, and otherwise goes towards the pause in which a share of them ends.
+/// fewer than a sixth have ended, and halves when more than half had: so the polls of n objects are n ÷ 4 or so, however
+/// long each takes, and a place in the cloud's queue stands empty for a tenth of the time.
 fn pace(before: Duration, waiting: usize, ended: usize, least: Duration) -> Duration {
-    let next = match ended {
-        0 => before * 2,
-        _ => before.mul_f64(waiting as f64 / (SHARE * ended) as f64).clamp(before / 2, before * 2),
+    let next = match () {
+        () if ended * 6 < waiting => before * 2,
+        () if ended * 2 > waiting => before / 2,
+        () => before,
     };
     next.min(POLL.1).max(least)
 }
@@ -348,7 +346,7 @@ mod tests {
         let least = Duration::from_secs(2);
         for each in [600, 800, 1000, 1200] {
             let (polls, took) = polls(each, least);
-            assert!(polls <= 34, "{polls} polls at one each {each} ms");
+            assert!(polls <= 30, "{polls} polls at one each {each} ms");
             assert!(took <= Duration::from_millis(100 * each) + POLL.1, "{took:?} at one each {each} ms");
         }
     }

@@ -18,7 +18,7 @@ pub struct TestContext {
 }
 
 /// What differs from run to run, and what stands for it.
-const FILTERS: [(&str, &str); 13] = [
+const FILTERS: [(&str, &str); 15] = [
     (r"10\.190\.\d+\.\d+:\d+", "[ADDRESS]"),
     (r"AAAA[0-9A-Za-z+/]{40,}=*", "[KEY]"),
     (r"(?m)^[0-9a-f]{12}\b", "[ID]"),
@@ -30,6 +30,8 @@ const FILTERS: [(&str, &str); 13] = [
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})?", "[TIME]"),
     (r"(just now|\d+ s ago)", "[AGO]"),
     (r"\b\d+(\.\d)? (ms|s)\b", "[SPAN]"),
+    (r"(\[TIME\]  )(< )?\[SPAN\] +", "$1[SPAN]  "),
+    (r"took +exit", "took  exit"),
     (r"[0-9a-f]{32}", "[HEX]"),
     (r"127\.\d+\.\d+\.\d+:\d+", "[LOOPBACK]"),
 ];

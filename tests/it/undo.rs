@@ -94,8 +94,8 @@ fn all_that_was_made_is_taken_back_and_the_plan_says_so_before() {
     assert_snapshot!(t.run("history -n 1"), @r"
     exit 0
     --- stdout
-    run           started              took   exit  outcome                                                 command
-    [ID]  [TIME]  < [SPAN]     1  5 done, 1 failed, 0 not tried; 4 taken back, 0 changed  pool apply --yes --on-failure undo --parallelism 1
+    run           started              took  exit  outcome                                                 command
+    [ID]  [TIME]  [SPAN]  1  5 done, 1 failed, 0 not tried; 4 taken back, 0 changed  pool apply --yes --on-failure undo --parallelism 1
     ");
     assert!(t.run("apply --yes").starts_with("exit 0"));
     assert_eq!(live(t.root()), (2, 2));

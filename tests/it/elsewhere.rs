@@ -62,7 +62,7 @@ fn hosts_go_to_another_zone_and_their_volumes_with_them() {
 
 #[test]
 fn hosts_go_to_another_provider_at_once_and_stay_there() {
-    let t = project("[near, far]", &sold_out("web-0", false), "");
+    let t = project("[near/*/az1, near, far]", &sold_out("web-0", false), "");
     assert_snapshot!(t.run("apply --yes --parallelism 1"), @r"
     exit 0
     --- stdout
@@ -71,21 +71,21 @@ fn hosts_go_to_another_provider_at_once_and_stay_there() {
     --- stderr
     acme/default · 1 pool · 2 hosts · state 0 · observed [AGO] (8 list calls)
 
-      + host/web-0         near/az2 · m · 2 vCPU · 4 GiB · € 7.30/month  not present
+      + host/web-0         near/az1 · m · 2 vCPU · 4 GiB · € 7.30/month  not present
       + volume/web-0.data  near/standard · 10 GiB · disk · € 0.58/month  not present
-      + host/web-1         near/az2 · m · 2 vCPU · 4 GiB · € 7.30/month  not present
+      + host/web-1         near/az1 · m · 2 vCPU · 4 GiB · € 7.30/month  not present
       + volume/web-1.data  near/standard · 10 GiB · disk · € 0.58/month  not present
 
     Plan: 4 to add, 0 to change, 0 to replace, 0 to destroy; 2 to bootstrap. + € 15.77/month
     run [ID]: plan [ID], 8 steps
       host/web-0         create
-    ~ host/web-0         create     no capacity in near/az2/m, now in near/az1/m
+    ~ host/web-0         create     no capacity in near/az1/m, now in near/az2/m
       host/web-0         create     attempt 2
-    ~ host/web-0         create     no capacity in near/az1/m, now in far/z1/l
+    ~ host/web-0         create     no capacity in near/az2/m, now in far/z1/l
       host/web-0         create     attempt 3
     ✓ host/web-0         create     [SPAN] · 10.217.0.2:22
       host/web-1         create
-    ~ host/web-1         create     no capacity in near/az2/m, now in far/z1/l
+    ~ host/web-1         create     no capacity in near/az1/m, now in far/z1/l
     ✓ host/web-1         create     [SPAN] · 10.217.0.3:22
       volume/web-0.data  create
     ✓ volume/web-0.data  create     [SPAN]

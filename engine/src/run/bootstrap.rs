@@ -1,6 +1,6 @@
 //! The bootstrap step: connect, do what is missing, record the digest.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_bootstrap::{BootstrapError, ItemEvent, Link, Outcome, Rendered};
 use pool_inventory::{
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     Shared,
     recorder::Effect,
+    settle::{Doubt, look_up},
     step::{Done, StepError, account, owner, started, take_endpoint},
 };
 use crate::{
@@ -63,6 +64,11 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     // From here on the host may differ from what was recorded, until all is done.
     row.bootstrapped = None;
     started(shared, step, 0, Some(row.clone())).await?;
+    if row.endpoint.is_none() && !row.adopted {
+        // It was recorded while it was still being made, and answers once it is.
+        let seen = look_up(account(shared, step)?, &row.token, Doubt::Since(Instant::now())).await?;
+        take_endpoint(&mut row, seen.as_ref());
+    }
     let endpoint = row.endpoint.clone().ok_or_else(|| refused("the host has no address"))?;
     let want = want(shared, plan, pool);
     let mounts = shared.mounts_of(&row.address);

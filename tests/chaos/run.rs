@@ -235,12 +235,7 @@ impl Run {
             }
             _ => {}
         }
-        let end = self.finish_any(started)?;
-        let full = matches!(how, Disruption::DiskFull(_));
-        match end.killed {
-            true if full => Err("killed by a full disk".to_owned()),
-            _ => Ok(end),
-        }
+        self.finish_any(started)
     }
 
     /// The end of a process that may be killed, by us or by a fault of a cloud; or by a signal before it listens to it.

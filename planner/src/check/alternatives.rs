@@ -90,7 +90,7 @@ fn followed(facts: &Facts<'_>, step: &Step, other: &Alternative, pool: &PoolSpec
     for (name, volume) in &pool.volumes {
         let follower = &other.volumes[name];
         let address = Address::volume(&step.address.name, name);
-        let there = facts.rows.keys().any(|(known, _)| **known == address);
+        let there = facts.newest(&address).is_some();
         if there || volume.from.is_some() {
             return Err(format!("{address} cannot be made elsewhere"));
         }

@@ -134,7 +134,7 @@ fn gives_way(facts: &Facts<'_>, step: &Step, tallies: &Tallies<'_>) -> Result<()
 /// Whether a tenant has more than one of its limits before the plan.
 fn over_quota(facts: &Facts<'_>, tenant: &Name) -> bool {
     let Some(spec) = facts.input.desired.tenants.get(tenant) else { return false };
-    let rows: Vec<&Recorded> = facts.rows.values().map(|row| &**row).collect();
+    let rows: Vec<&Recorded> = facts.rows.values().copied().collect();
     spec.quota.limits().into_iter().any(|(what, limit)| {
         let account = format!("tenant/{tenant}/{what}");
         let charges = rows.iter().flat_map(|row| row.charges()).filter(|(name, _)| **name == *account);

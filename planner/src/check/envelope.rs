@@ -1,13 +1,13 @@
 //! Version, lineage, ids, and whether everything that steps refer to is in the plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{Kind, Text, object::Spec};
 
 use super::{Notes, Rule};
 use crate::{
     input::PlanInput,
-    plan::{Action, MAX_ALTERNATIVES, MAX_CANDIDATES, PLAN_VERSION, Plan, Step, Why},
+    plan::{Action, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, PLAN_VERSION, Plan, Step, Why},
 };
 
 pub(super) fn check(plan: &Plan, input: &PlanInput, notes: &mut Notes) {
@@ -25,9 +25,16 @@ pub(super) fn check(plan: &Plan, input: &PlanInput, notes: &mut Notes) {
         wrong("the scope");
     }
     let rows: BTreeMap<_, _> = input.recorded.iter().map(|row| ((&row.address, row.generation), row)).collect();
+    let groups: Vec<BTreeSet<&Text>> = plan.groups.iter().map(|group| group.hosts.iter().collect()).collect();
+    let holds = |group: GroupId, name: &Text| groups.get(group.0 as usize).is_some_and(|hosts| hosts.contains(name));
     for (at, step) in plan.steps.iter().enumerate() {
         ids(at, step, notes);
         refers(plan, input, step, notes);
+        if let Action::Create { group: Some(group), .. } = &step.action
+            && !holds(*group, &step.address.name)
+        {
+            notes.add(Rule::Envelope, Some(step.id), Some(&step.address), "its group does not hold it");
+        }
         kinds(step, notes);
         let recorded = rows.get(&(&step.address, step.generation)).and_then(|row| row.spec.volume());
         let backend = spec(&step.action).and_then(Spec::volume).or(recorded).map(|volume| &volume.backend);
@@ -46,7 +53,7 @@ pub(super) fn check(plan: &Plan, input: &PlanInput, notes: &mut Notes) {
     }
     for declined in &plan.declined {
         if let Why::NoPlace { group } = &declined.why
-            && plan.groups.get(group.0 as usize).is_none_or(|group| !group.hosts.contains(&declined.address.name))
+            && !holds(*group, &declined.address.name)
         {
             notes.add(Rule::Envelope, None, Some(&declined.address), "its group is not in the plan");
         }
@@ -70,12 +77,6 @@ fn refers(plan: &Plan, input: &PlanInput, step: &Step, notes: &mut Notes) {
     if declared.is_none() || plan.providers.get(&step.provider) != declared {
         let detail = format!("provider {} is not in the plan as it is declared", step.provider);
         notes.add(Rule::Envelope, Some(step.id), Some(&step.address), detail);
-    }
-    if let Action::Create { group: Some(group), .. } = &step.action {
-        let name: &Text = &step.address.name;
-        if plan.groups.get(group.0 as usize).is_none_or(|group| !group.hosts.contains(name)) {
-            notes.add(Rule::Envelope, Some(step.id), Some(&step.address), "its group does not hold it");
-        }
     }
 }
 

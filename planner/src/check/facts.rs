@@ -1,6 +1,6 @@
 //! What is recorded, what was seen of it, and what each step does to it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use pool_inventory::{
     Address, Kind, Name, Text,
@@ -21,7 +21,7 @@ pub(super) struct Facts<'a> {
     pub plan: &'a Plan,
     pub input: &'a PlanInput,
     /// Records under the addresses that the plan gives them, and objects that it takes into the records.
-    pub rows: BTreeMap<Key<'a>, Cow<'a, Recorded>>,
+    pub rows: BTreeMap<Key<'a>, &'a Recorded>,
     /// The step that renames a record or takes an object into the records.
     pub entered: BTreeMap<Key<'a>, StepId>,
     /// Steps by object, in order.
@@ -32,7 +32,7 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(super) fn new(plan: &'a Plan, input: &'a PlanInput, notes: &mut Notes) -> Self {
         // Collected, not inserted one by one: what is sorted already is then compared once with its neighbour.
-        let rows = input.recorded.iter().map(|row| ((&row.address, row.generation), Cow::Borrowed(row))).collect();
+        let rows = input.recorded.iter().map(|row| ((&row.address, row.generation), row)).collect();
         let seen = input.seen.providers.iter();
         let seen = seen.flat_map(|(provider, objects)| objects.iter().map(move |o| ((provider, &o.id), o))).collect();
         let mut facts = Self { plan, input, rows, entered: BTreeMap::new(), steps: BTreeMap::new(), seen };
@@ -79,7 +79,7 @@ impl<'a> Facts<'a> {
             }
         }
         for (key, row) in renamed {
-            if self.rows.insert(key, Cow::Borrowed(row)).is_some() {
+            if self.rows.insert(key, row).is_some() {
                 notes.add(Rule::Names, self.entered.get(&key).copied(), Some(key.0), "it is taken already");
             }
         }
@@ -139,7 +139,7 @@ impl<'a> Facts<'a> {
 
     /// The generations of an address.
     pub(super) fn generations(&self, address: &'a Address) -> impl Iterator<Item = (u32, &Recorded)> {
-        self.rows.range((address, 0)..=(address, u32::MAX)).map(|((_, generation), row)| (*generation, &**row))
+        self.rows.range((address, 0)..=(address, u32::MAX)).map(|((_, generation), row)| (*generation, *row))
     }
 
     /// The newest record of an address.
@@ -147,7 +147,7 @@ impl<'a> Facts<'a> {
         self.rows
             .range((address, 0)..=(address, u32::MAX))
             .next_back()
-            .map(|((_, generation), row)| (*generation, &**row))
+            .map(|((_, generation), row)| (*generation, *row))
     }
 
     /// Steps on one generation.

@@ -32,7 +32,7 @@ struct Account {
 
 pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     let mut accounts = open(facts);
-    for (account, amount) in totals(facts.rows.values().map(|row| &**row)) {
+    for (account, amount) in totals(facts.rows.values().copied()) {
         if let Some(account) = accounts.get_mut(&account) {
             account.own = amount;
         }

@@ -95,7 +95,7 @@ fn stands<'f>(facts: &'f Facts<'_>) -> BTreeMap<&'f str, Vec<Stand<'f>>> {
             let volumes = declared.into_iter().flat_map(|pool| pool.volumes.keys());
             let pinned = volumes.into_iter().any(|name| {
                 let address = Address::volume(&step.address.name, name);
-                facts.rows.keys().any(|(known, _)| **known == address)
+                facts.newest(&address).is_some()
             });
             out.entry(pool).or_default().push(Stand { key: key_of(&step.provider, host), step: Some(step), pinned });
         }

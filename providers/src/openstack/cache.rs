@@ -23,7 +23,7 @@ use super::{catalogue::Version, known::Known};
 /// How long what was told holds.
 const HOLDS: Duration = Duration::from_secs(10 * 60);
 /// Rises when the file means something else.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The file, and what of it is in memory.
 #[derive(Debug)]

@@ -33,6 +33,7 @@ pub(super) struct Known {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Flavor {
+    pub id: Text,
     pub name: Text,
     pub vcpus: u32,
     /// MiB.
@@ -87,6 +88,7 @@ impl Cloud {
             return Ok(known);
         }
         let known = Arc::new(client.ask_known().await?);
+        self.hosts.learn(&known);
         client.cache().keep_known(&of, known.clone());
         Ok((known, Duration::ZERO))
     }
@@ -121,6 +123,7 @@ impl Client {
 
     async fn typed_flavors(&self) -> Result<Vec<Flavor>, ProviderError> {
         let list = self.typed().await?.find_flavors().detailed().into_stream().map_ok(|flavor| Flavor {
+            id: flavor.id().as_str().into(),
             name: flavor.name().as_str().into(),
             vcpus: flavor.vcpu_count(),
             ram: flavor.ram_size(),

@@ -155,6 +155,18 @@ async fn the_next_host_needs_no_look_ups() {
 }
 
 #[tokio::test]
+async fn what_was_listed_for_the_market_is_not_looked_up() {
+    let cloud = cloud().await;
+    let provider = cloud.provider();
+    provider.market().await.unwrap();
+    let before = cloud.log().len();
+    accepted(&cloud, 1);
+    pending(&provider, creation(1, small())).await;
+    let calls = &cloud.log()[before..];
+    assert!(!calls.iter().any(|call| call.contains("images") || call.contains("flavors")), "{calls:?}");
+}
+
+#[tokio::test]
 async fn a_server_without_a_machine_is_cleared_away_before_it_is_no_capacity() {
     let cloud = cloud().await;
     let provider = cloud.provider();

@@ -127,7 +127,7 @@ async fn a_cache_that_cannot_be_used_is_as_good_as_none() {
     let broken = [
         whole[..whole.len() / 2].to_owned(),
         String::new(),
-        whole.replacen("\"format\":1", "\"format\":0", 1),
+        whole.replacen("\"format\":", "\"format\":9", 1),
         whole.replacen("RegionOne", "RegionTwo", 1),
         whole.replace("secs_since_epoch\":", "secs_since_epoch\":1"),
         whole.replace("secs_since_epoch\":1", "secs_since_epoch\":"),

@@ -10,7 +10,7 @@ use pool_inventory::{Text, Token};
 use tokio::sync::OnceCell;
 
 use super::apart::Groups;
-use crate::openstack::{Secret, poll::Handle};
+use crate::openstack::{Secret, known::Known, poll::Handle};
 
 /// How far a creation is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,19 @@ impl Memory {
 
     pub(super) fn name(&self, what: What, name: &Text) -> Option<Text> {
         lock(&self.names).get(&(what, name.clone())).cloned()
+    }
+
+    /// Remembers what the names of a list stand for that was read now; not those that several images share.
+    pub(in crate::openstack) fn learn(&self, known: &Known) {
+        let mut images: BTreeMap<&Text, Vec<&Text>> = BTreeMap::new();
+        for image in &known.images {
+            image.name.iter().for_each(|name| images.entry(name).or_default().push(&image.id));
+        }
+        images
+            .iter()
+            .filter(|(_, ids)| ids.len() == 1)
+            .for_each(|(name, ids)| self.remember(What::Image, name, ids[0]));
+        known.flavors.iter().for_each(|flavor| self.remember(What::Flavor, &flavor.name, &flavor.id));
     }
 
     pub(super) fn remember(&self, what: What, name: &Text, is: &Text) {

@@ -5,7 +5,7 @@ mod hosts;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 pub use hosts::{Hosts, ReachError};
@@ -83,13 +83,32 @@ impl Places {
     }
 }
 
-/// Opens providers; each failure is that provider's own.
-pub fn providers(
-    specs: &BTreeMap<Name, ProviderSpec>,
-    backends: &BTreeMap<Name, BackendSpec>,
-    places: &Places,
-) -> BTreeMap<Name, Result<Arc<dyn Provider>, ProviderError>> {
-    specs.iter().map(|(name, spec)| (name.clone(), provider(name, spec, backends, places))).collect()
+/// Clouds that are logged in to, with what they were declared as: a plan and its apply in one command log in once, and look
+/// up a name once. The others cost nothing to open, and a simulated cloud has its whole world in memory.
+#[derive(Default)]
+pub struct Opened(Mutex<BTreeMap<Name, (ProviderSpec, Arc<dyn Provider>)>>);
+
+impl Opened {
+    /// Opens those that are not open as they are declared here; each failure is that provider's own.
+    pub fn providers(
+        &self,
+        specs: &BTreeMap<Name, ProviderSpec>,
+        backends: &BTreeMap<Name, BackendSpec>,
+        places: &Places,
+    ) -> BTreeMap<Name, Result<Arc<dyn Provider>, ProviderError>> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut one = |name: &Name, spec: &ProviderSpec| {
+            if let Some((_, known)) = open.get(name).filter(|(known, _)| known == spec) {
+                return Ok(known.clone());
+            }
+            let provider = provider(name, spec, backends, places)?;
+            if matches!(spec.kind, ProviderKind::Openstack(_)) {
+                open.insert(name.clone(), (spec.clone(), provider.clone()));
+            }
+            Ok(provider)
+        };
+        specs.iter().map(|(name, spec)| (name.clone(), one(name, spec))).collect()
+    }
 }
 
 fn provider(

@@ -13,7 +13,7 @@ use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, S
 use super::{ApplyRequest, Environment, Events, Interrupts, OnFailure, OpsError, SavedPlan, plan::chain};
 use crate::{
     account::Account,
-    clock, connect,
+    clock,
     event::{Event, RunSummary},
     guard::{self, Guard},
     random,
@@ -211,7 +211,7 @@ impl Environment {
     ) -> Result<BTreeMap<Name, Account>, OpsError> {
         let mut accounts = BTreeMap::new();
         let planned: BTreeSet<&Name> = plan.steps.iter().map(|step| &step.provider).collect();
-        for (name, provider) in connect::providers(&plan.providers, &plan.backends, &self.places) {
+        for (name, provider) in self.opened.providers(&plan.providers, &plan.backends, &self.places) {
             if provider.is_err() && !planned.contains(&name) {
                 continue;
             }

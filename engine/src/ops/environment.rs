@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::{OpenRequest, OpsError};
 use crate::{
-    connect::{self, Hosts, Places},
+    connect::{Hosts, Opened, Places},
     wanted,
 };
 
@@ -27,6 +27,7 @@ pub struct Environment {
     pub(super) sources: BTreeMap<Text, Text>,
     warnings: Diagnostics,
     stores: Arc<Stores>,
+    pub(super) opened: Opened,
 }
 
 /// The state, opened when it is first needed.
@@ -87,7 +88,7 @@ impl Environment {
         let places = Places::new(&root, &loaded.desired.environment, &request.program);
         let sources = digests(&root, &loaded.sources);
         let Loaded { desired, warnings, .. } = loaded;
-        Ok(Self { request, places, desired, sources, warnings, stores: Arc::default() })
+        Ok(Self { request, places, desired, sources, warnings, stores: Arc::default(), opened: Opened::default() })
     }
 
     /// To close the state once this environment has been used.
@@ -149,7 +150,7 @@ impl Environment {
     /// All declared providers that could be opened, and why the others could not.
     pub(super) fn providers(&self) -> (BTreeMap<Name, Arc<dyn Provider>>, BTreeMap<Name, ProviderError>) {
         let (mut open, mut failed) = (BTreeMap::new(), BTreeMap::new());
-        for (name, provider) in connect::providers(&self.desired.providers, &self.desired.backends, &self.places) {
+        for (name, provider) in self.opened.providers(&self.desired.providers, &self.desired.backends, &self.places) {
             match provider {
                 Ok(provider) => {
                     open.insert(name, provider);

@@ -1,8 +1,8 @@
 //! Rows of objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pool_inventory::{Address, object::Recorded};
+use pool_inventory::{Address, Kind, object::Recorded};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::{
@@ -118,8 +118,86 @@ pub(crate) async fn all(conn: &mut SqliteConnection, lineage: &str) -> Result<Ve
             objects.push(parse_line(line)?);
         }
     }
-    objects.sort_unstable_by(|a: &Recorded, b| a.address.cmp(&b.address).then(a.generation.cmp(&b.generation)));
+    sort(&mut objects);
+    // A vector that grew by doubling may be half empty, and it is kept for as long as the plan takes.
+    objects.shrink_to_fit();
     Ok(objects)
+}
+
+fn sort(objects: &mut [Recorded]) {
+    objects.sort_unstable_by(|a, b| a.address.cmp(&b.address).then(a.generation.cmp(&b.generation)));
+}
+
+/// Objects by ranges of addresses as text; CROSS JOIN as in [`OUTDATED`].
+const RANGES: Statement = Statement {
+    head: "WITH wanted (lineage, first, last) AS (VALUES",
+    values: 3,
+    tail: ") SELECT o.version, o.serial, o.body FROM wanted CROSS JOIN objects o \
+           WHERE o.lineage = wanted.lineage AND o.address BETWEEN wanted.first AND wanted.last",
+};
+
+/// All that a run may ask for whose plan names these addresses: their objects, with each host its volumes and with each volume
+/// its host, and every object whose creation was begun and never seen to end. Sorted; the connection is in a transaction.
+///
+/// O(what is named × log all), but for one pass over the column that says what is in doubt.
+pub(crate) async fn around<'a>(
+    conn: &mut SqliteConnection,
+    lineage: &str,
+    named: impl Iterator<Item = &'a Address>,
+) -> Result<Vec<Recorded>, Fault> {
+    let (mut ranges, mut hosts) = (BTreeSet::new(), BTreeSet::new());
+    for address in named {
+        ranges.insert(exactly(address));
+        hosts.extend(address.host_of_volume().or_else(|| (address.kind == Kind::Host).then(|| address.clone())));
+    }
+    for host in &hosts {
+        ranges.insert(exactly(host));
+        // `/` comes right after `.`, and no name has one.
+        ranges.insert((format!("volume/{}.", host.name), format!("volume/{}/", host.name)));
+    }
+    let mut objects = in_ranges(conn, lineage, ranges).await?;
+    let doubtful = sqlx::query("SELECT version, serial, body FROM objects WHERE lineage = $1 AND id IS NULL")
+        .bind(lineage)
+        .fetch_all(&mut *conn)
+        .await?;
+    for row in &doubtful {
+        objects.push(parse(row.get(0), row.get(1), row.get::<&str, _>(2))?);
+    }
+    // A volume may be attached to a host of another name.
+    let attached = objects.iter().filter_map(|object| object.spec.volume()?.attached.as_ref());
+    let far = attached.map(|at| &at.host).filter(|host| !hosts.contains(*host)).map(exactly).collect();
+    objects.extend(in_ranges(conn, lineage, far).await?);
+    sort(&mut objects);
+    objects.dedup_by(|a, b| a.address == b.address && a.generation == b.generation);
+    Ok(objects)
+}
+
+fn exactly(address: &Address) -> (String, String) {
+    (address.to_string(), address.to_string())
+}
+
+async fn in_ranges(
+    conn: &mut SqliteConnection,
+    lineage: &str,
+    ranges: BTreeSet<(String, String)>,
+) -> Result<Vec<Recorded>, Fault> {
+    let ranges: Vec<(String, String)> = ranges.into_iter().collect();
+    let bind = |values: &mut Values, (first, last): &(String, String)| {
+        values.push(lineage).push(first).push(last);
+    };
+    let mut objects = Vec::new();
+    for (sql, arguments) in RANGES.pieces(&ranges, bind) {
+        for row in sqlx::query_with(AssertSqlSafe(sql), arguments?).fetch_all(&mut *conn).await? {
+            objects.push(parse(row.get(0), row.get(1), row.get::<&str, _>(2))?);
+        }
+    }
+    Ok(objects)
+}
+
+/// How many objects a lineage has.
+pub(crate) async fn count(conn: &mut SqliteConnection, lineage: &str) -> Result<usize, Fault> {
+    let query = sqlx::query("SELECT count(*) FROM objects WHERE lineage = $1").bind(lineage);
+    Ok(usize::try_from(query.fetch_one(conn).await?.get::<i64, _>(0)).unwrap_or(0))
 }
 
 fn parse_line(line: &str) -> Result<Recorded, Fault> {

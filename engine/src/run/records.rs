@@ -12,7 +12,7 @@ use pool_inventory::{Address, Kind, Name, object::Recorded};
 pub struct Records(Mutex<BTreeMap<Address, Vec<Recorded>>>);
 
 impl Records {
-    /// All rows of the state.
+    /// Rows as [`pool_state::Store::begin_run`] gives them.
     pub fn new(rows: Vec<Recorded>) -> Self {
         let mut map: BTreeMap<Address, Vec<Recorded>> = BTreeMap::new();
         for row in rows {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pool_inventory::Address;
+use pool_inventory::{
+    Address,
+    object::{Attachment, Recorded, Spec},
+};
 use pool_state::{Change, Charge, Lease, NewPlan, NewRun, RunId, StateError, Store};
 
 use crate::support::*;
@@ -99,6 +102,37 @@ async fn a_plan_is_stale_when_an_object_that_it_read_has_moved() {
     // A change elsewhere does not matter.
     record(&store, &lease, vec![put(&host(&store, "web-1", 1))]).await;
     store.begin_run(&lease, reading(&[("web-0", 1), ("web-7", 0)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_gets_what_its_plan_may_ask_for() {
+    let place = place();
+    let store = place.open().await;
+    let lease = lease(&store).await;
+    let mut rows: Vec<Recorded> = (0..40).map(|n| host(&store, &format!("web-{n}"), 1)).collect();
+    rows.extend((0..40).map(|n| volume(&store, &format!("web-{n}"))));
+    // One whose name begins like another's, one attached to a host of another name, one in doubt, one that is replaced.
+    rows.extend([volume(&store, "web"), host(&store, "far", 1), host(&store, "web-3", 2)]);
+    let Spec::Volume(lent) = &mut rows[43].spec else { panic!("{:?}", rows[43].address) };
+    lent.attached = Some(Attachment { host: Address::host("far"), mount: None });
+    rows[7].id = None;
+    record(&store, &lease, rows.iter().map(put).collect()).await;
+    store.save_plan(plan("p1")).await.unwrap();
+    let serial = store.object(&Address::volume("web-3", "data")).await.unwrap()[0].serial;
+    let reads = BTreeMap::from([(Address::volume("web-3", "data"), serial), (Address::host("nobody"), 0)]);
+    let found = store.begin_run(&lease, NewRun { reads, ..with_plan("r2", "p1") }).await.unwrap();
+    let found: Vec<String> = found.iter().map(|o| format!("{} {}", o.address, o.generation)).collect();
+    assert_eq!(found, ["host/far 1", "host/web-3 1", "host/web-3 2", "host/web-7 1", "volume/web-3.data 1"]);
+
+    store.save_plan(plan("p2")).await.unwrap();
+    let reads = rows.iter().filter(|row| row.generation == 1).map(|row| row.address.clone());
+    let mut serials = BTreeMap::new();
+    for address in reads {
+        let serial = store.object(&address).await.unwrap()[0].serial;
+        serials.insert(address, serial);
+    }
+    let found = store.begin_run(&lease, NewRun { reads: serials, ..with_plan("r3", "p2") }).await.unwrap();
+    assert_eq!(found.len(), rows.len(), "a plan that reads much gets all");
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ use crate::{
 pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     cx.ui.events_begin("plan");
     let (saved, records, answers) = cx.with_environment(async |env: Environment| {
+        args.why_not.iter().try_for_each(|place| declared(&env, place))?;
         let mut request = request(&args.scope, args.destroy, on_failure(args.on_failure));
         request.scope.optimize = args.optimize;
         let (saved, input) = make(cx, &env, request).await?;
@@ -63,17 +64,23 @@ pub fn run(cx: &Context, args: &args::Plan) -> Outcome {
     Ok(code)
 }
 
+/// Refuses a place of a provider that there is not, before anything is planned.
+fn declared(env: &Environment, place: &str) -> Result<(), CliError> {
+    let provider = place.split('/').next().unwrap_or(place);
+    let known: Vec<&str> = env.desired().providers.keys().map(|name| name.as_str()).collect();
+    if known.contains(&provider) {
+        return Ok(());
+    }
+    let error = CliError::new(ExitCode::Failed, format!("there is no provider {provider}"));
+    Err(error.hint(format!("declared are: {}", known.join(", "))))
+}
+
 /// Why hosts are not at a place that the user names.
 fn answer(input: &PlanInput, saved: &SavedPlan, place: &str) -> Result<Vec<WhyNot>, CliError> {
     let failed = |message: String| CliError::new(ExitCode::Failed, message);
     let (provider, zone) = place.split_once('/').map_or((place, None), |(provider, zone)| (provider, Some(zone)));
     let Some(market) = input.markets.get(provider) else {
-        let known: Vec<&str> = input.desired.providers.keys().map(|name| name.as_str()).collect();
-        let message = match known.contains(&provider) {
-            true => format!("provider {provider} offers nothing, or was not reached"),
-            false => format!("there is no provider {provider}"),
-        };
-        return Err(failed(message).hint(format!("declared are: {}", known.join(", "))));
+        return Err(failed(format!("provider {provider} offers nothing, or was not reached")));
     };
     let zones: BTreeSet<&str> = market.offerings.iter().map(|offering| &*offering.zone).collect();
     if let Some(zone) = zone.filter(|zone| !zones.contains(zone)) {

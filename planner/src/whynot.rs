@@ -23,7 +23,7 @@ pub struct WhyNot {
     pub pool: Name,
     /// Hosts of it that stand there once the plan is carried out.
     pub there: usize,
-    /// Hosts of it in all.
+    /// Hosts of it in all, those among them that find no place.
     pub hosts: usize,
     /// The best that has room there, or, where nothing has, that could be taken if it had; none: nothing there will do.
     pub fits: Option<Candidate>,
@@ -82,8 +82,9 @@ pub fn why_not(input: &PlanInput, plan: &Plan, place: &str) -> Result<Vec<WhyNot
         let stands: Vec<(&Name, &HostSpec)> = stands(input, plan, pool);
         let at = |(at, host): &&(&Name, &HostSpec)| at.as_str() == provider && zone.is_none_or(|z| *host.zone == *z);
         let there = stands.iter().filter(at).count();
+        let hosts = stands.len().max(spec.hosts.most());
         let verdict = match &fits {
-            _ if there == stands.len() && there > 0 => Verdict::AllThere,
+            _ if there == hosts && there > 0 => Verdict::AllThere,
             None => Verdict::Unfit,
             Some(_) if groups().next().is_none() => Verdict::Stands,
             Some(_) if open.is_none() => Verdict::NoRoom,
@@ -93,7 +94,7 @@ pub fn why_not(input: &PlanInput, plan: &Plan, place: &str) -> Result<Vec<WhyNot
             Some(_) => Verdict::Shared,
         };
         let refusals = if verdict == Verdict::AllThere { Vec::new() } else { refusals };
-        let (pool, hosts, other) = (pool.clone(), stands.len(), last.or(all.first()).cloned());
+        let (pool, other) = (pool.clone(), last.or(all.first()).cloned());
         out.push(WhyNot { pool, there, hosts, fits, other, verdict, refusals });
     }
     Ok(out)

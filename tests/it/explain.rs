@@ -160,6 +160,36 @@ fn once_hosts_stand_a_pool_shows_where_a_new_one_would_go() {
 }
 
 #[test]
+fn a_pool_that_is_short_of_hosts_is_not_all_there() {
+    let t = TestContext::new();
+    t.file(
+        "pool.yaml",
+        &SHOP
+            .replace("az1/m1.small: 1", "az1/m1.small: 1, az1/m1.large: 0, az1/m1.huge: 0")
+            .replace(r#"["cloud/*/az1", cloud]"#, r#"["cloud/*/az1"]"#),
+    );
+    let said = t.run("plan --why-not cloud/az1");
+    assert!(
+        said.contains(
+            "  web  1 of 3 hosts there; cloud/az1/m1.small (€ 30.66/month) would do, but there is no room left"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_place_of_no_provider_is_refused_before_anything_is_planned() {
+    let t = shop();
+    assert_snapshot!(t.run("plan --why-not clowd/az1"), @r"
+    exit 1
+    --- stderr
+    error: there is no provider clowd
+    hint: declared are: cloud
+    ");
+    assert!(!t.root().join(".pool/state.db").exists(), "no plan was saved");
+}
+
+#[test]
 fn a_plan_says_why_hosts_are_not_somewhere_else() {
     let t = shop();
     assert_snapshot!(t.run("plan --why-not cloud/az1 --why-not cloud/az3 --why-not cloud"), @r"

@@ -44,6 +44,11 @@ pub(crate) struct Places<'a> {
 }
 
 impl Places<'_> {
+    /// Whether a host got one of them.
+    pub(crate) fn are_taken(&self) -> bool {
+        !self.groups.is_empty()
+    }
+
     /// Whether a provider has, or was refused as, one of these places.
     pub(crate) fn has(&self, provider: Option<&Name>) -> bool {
         let spots = self.family.spots.iter().map(|spot| spot.provider);
@@ -62,7 +67,7 @@ pub(crate) struct GroupDraft<'a> {
     taken: BTreeMap<usize, u32>,
     /// What each of its hosts takes at least, with its new volumes.
     least: Option<Charges>,
-    refusals: Vec<Refusal>,
+    pub refusals: Vec<Refusal>,
 }
 
 impl<'a> Planner<'a> {

@@ -202,6 +202,7 @@ impl<'a> Planner<'a> {
         let Some(made) = self.place(id, own)? else {
             // It stays as it is: a machine that runs is better than none.
             self.states[pool][host].fate = Fate::Nothing;
+            self.note_stuck(id);
             return Ok(());
         };
         self.swap(id, reason, made);

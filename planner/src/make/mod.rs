@@ -70,6 +70,7 @@ mod scope;
 mod seating;
 mod seats;
 mod standing;
+mod stuck;
 pub(crate) mod tiers;
 mod ties;
 mod undo;
@@ -88,6 +89,7 @@ use self::{
     scope::Reach,
     seats::{Space, Stock},
     standing::{Kept, Standing},
+    stuck::Stays,
     tiers::Tiers,
     world::World,
 };
@@ -219,6 +221,9 @@ pub(crate) struct Planner<'a> {
     pub snapshots: BTreeMap<Address, Vec<Address>>,
     /// Networks that cannot be replaced because one of their hosts cannot, and why that one cannot.
     pub pinned: &'a BTreeMap<Name, Why>,
+    /// Hosts that cannot be replaced, as earlier attempts found out; and what this one found, by pool.
+    pub stays: &'a Stays,
+    pub stuck: BTreeMap<usize, Stays>,
     /// Whether classes or ranges of hosts decide anything.
     pub ranked: bool,
     /// Who gives way, as earlier attempts found out; and what this one found.
@@ -239,6 +244,8 @@ enum Attempt {
     Pin(Name, Why),
     /// These hosts give way, or need not; try again so.
     Yield(Found),
+    /// These hosts cannot be replaced; try again without.
+    Stay(Stays),
 }
 
 /// Makes a plan: what must be done so that what there is becomes what is declared, in which order, and why.
@@ -251,19 +258,25 @@ enum Attempt {
 /// host for which there is no place, is in [`Plan::declined`], and the rest is planned.
 pub fn plan(input: &PlanInput) -> Result<Plan, PlanError> {
     let mut pinned = BTreeMap::new();
-    let mut yields = Yields::default();
+    let (mut yields, mut stays) = (Yields::default(), Stays::new());
     loop {
-        // Each turn pins one network more, or is one of a few about giving way.
-        match attempt(input, &pinned, &yields)? {
+        // Each turn pins one network more, lets one host more stay, or is one of a few about giving way.
+        match attempt(input, &pinned, &yields, &stays)? {
             Attempt::Done(plan) => return Ok(*plan),
             Attempt::Pin(network, why) => drop(pinned.insert(network, why)),
             Attempt::Yield(found) => yields.learn(found),
+            Attempt::Stay(more) => stays.extend(more),
         }
     }
 }
 
-fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> Result<Attempt, PlanError> {
-    let mut planner = Planner::new(input, pinned, yields)?;
+fn attempt(
+    input: &PlanInput,
+    pinned: &BTreeMap<Name, Why>,
+    yields: &Yields,
+    stays: &Stays,
+) -> Result<Attempt, PlanError> {
+    let mut planner = Planner::new(input, pinned, yields, stays)?;
     if input.scope.refresh_only {
         planner.refresh();
         return planner.finish().map(|plan| Attempt::Done(Box::new(plan)));
@@ -274,6 +287,7 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> 
     }
     planner.judge_networks()?;
     planner.judge_hosts()?;
+    planner.let_stay();
     planner.guard();
     planner.over_quota();
     if !planner.found.is_empty() {
@@ -287,6 +301,10 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> 
     planner.spare();
     if !planner.found.is_empty() {
         return Ok(Attempt::Yield(planner.found));
+    }
+    let stuck = planner.counted_wrongly();
+    if !stuck.is_empty() {
+        return Ok(Attempt::Stay(stuck));
     }
     planner.tell_short();
     planner.improve()?;
@@ -302,7 +320,12 @@ fn attempt(input: &PlanInput, pinned: &BTreeMap<Name, Why>, yields: &Yields) -> 
 }
 
 impl<'a> Planner<'a> {
-    fn new(input: &'a PlanInput, pinned: &'a BTreeMap<Name, Why>, yields: &'a Yields) -> Result<Self, PlanError> {
+    fn new(
+        input: &'a PlanInput,
+        pinned: &'a BTreeMap<Name, Why>,
+        yields: &'a Yields,
+        stays: &'a Stays,
+    ) -> Result<Self, PlanError> {
         let (world, declined) = World::new(input)?;
         let mut pools = roster::roster(input, &world);
         for host in pools.iter_mut().flat_map(|pool| &mut pool.hosts) {
@@ -348,6 +371,8 @@ impl<'a> Planner<'a> {
             copied: Vec::new(),
             snapshots: BTreeMap::new(),
             pinned,
+            stays,
+            stuck: BTreeMap::new(),
             ranked: classes::ranked(input),
             yields,
             found: Found::default(),

@@ -136,6 +136,8 @@ fn happen(world: &mut World, event: &Event) {
 fn place(place: &mut Place, (apart, spread, optimize): (u8, u8, u8)) {
     place.apart = [None, Some(Apart::May), Some(Apart::Must)][usize::from(apart)];
     place.spread = [None, Some(Spread::Zone), Some(Spread::Rack), Some(Spread::Provider)][usize::from(spread)];
+    // Not with `Pack` and `Balance`: the two pull in different directions, and each has its own worlds.
+    place.max_skew = (spread > 0 && optimize < 2).then_some(1);
     place.optimize = [Optimize::Prefer, Optimize::Cost, Optimize::Balance, Optimize::Pack][usize::from(optimize)];
     let on: &[&str] = if apart == 2 { &["own"] } else { &["own", "rent"] };
     place.on = on.iter().map(|pattern| PlacePattern((*pattern).into())).collect();

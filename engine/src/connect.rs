@@ -86,7 +86,9 @@ impl Places {
 /// Clouds that are logged in to, with what they were declared as: a plan and its apply in one command log in once, and look
 /// up a name once. The others cost nothing to open, and a simulated cloud has its whole world in memory.
 #[derive(Default)]
-pub struct Opened(Mutex<BTreeMap<Name, (ProviderSpec, Arc<dyn Provider>)>>);
+pub struct Opened(Mutex<BTreeMap<Name, Open>>);
+
+type Open = (ProviderSpec, Arc<dyn Provider>);
 
 impl Opened {
     /// Opens those that are not open as they are declared here; each failure is that provider's own.

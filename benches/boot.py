@@ -1,76 +1,28 @@
 #!/usr/bin/env python3
-"""A ten-step bootstrap of many hosts over real sshd on loopback, beside one OpenSSH script per host.
+"""A ten-step bootstrap of many hosts over real sshd on loopback, beside one OpenSSH script per host, Ansible and pyinfra.
 
-    cargo build --release && benches/boot.py [--pool target/release/pool] [--hosts 49]
+    cargo build --release && benches/boot.py [--pool target/release/pool] [--hosts 50] [--rtt 40] [--peers FOLDER]
 
 The steps: facts, a folder, three templated files (1, 2 and 4 kB), owner and mode, a line in a file, two commands, and a
 check of a process. All ways must end with the same bytes and modes; the digest of the result says so. The servers run on
 the same cores, so compare the CPU of the client. `ssh` rows run the same work as one shell script in one session.
+
+--rtt puts so many milliseconds of round-trip time between clients and servers (see delay.py): then compare the walls.
+--peers is the folder that holds `ansible-playbook` and `pyinfra`: python3 -m venv V && V/bin/pip install ansible-core pyinfra
 """
 import argparse
 import hashlib
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from pathlib import Path
 
+import peers
+from fleet import Fleet
 from measure import run, table
 
 STEPS = 10
 FILES = {"agent.conf": 1024, "users.conf": 2048, "net.conf": 4096}
-
-
-class Fleet:
-    """sshd processes on 127.0.0.2, 127.0.0.3, … with host keys of their own; ended by their process ids."""
-
-    def __init__(self, folder, count, port):
-        self.folder, self.port, self.servers = folder, port, []
-        self.hosts = [(f"node-{chr(97 + i // 26)}{chr(97 + i % 26)}", f"127.0.0.{i + 2}") for i in range(count)]
-        self.key(folder / "id")
-        Path("/run/sshd").mkdir(exist_ok=True)
-        for name, address in self.hosts:
-            self.start(name, address)
-        for _, address in self.hosts:
-            self.wait(address)
-
-    def key(self, path):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
-
-    def start(self, name, address):
-        home = self.folder / name
-        (home / "home").mkdir(parents=True)
-        self.key(home / "host_key")
-        settings = f"""ListenAddress {address}:{self.port}
-HostKey {home}/host_key
-PidFile {home}/pid
-AuthorizedKeysFile {self.folder}/id.pub
-PasswordAuthentication no
-StrictModes no
-UsePAM no
-MaxStartups 200
-SetEnv HOME={home}/home
-"""
-        (home / "sshd_config").write_text(settings)
-        self.servers.append(subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", home / "sshd_config", "-E", home / "log"]))
-        with open(self.folder / "known_hosts", "a") as known:
-            known.write(f"[{address}]:{self.port} {(home / 'host_key.pub').read_text()}")
-
-    def wait(self, address):
-        for _ in range(100):
-            try:
-                socket.create_connection((address, self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise SystemExit(f"sshd on {address}:{self.port} did not start")
-
-    def stop(self):
-        for server in self.servers:
-            server.terminate()
-            server.wait()
 
 
 def content(size, host):
@@ -96,7 +48,7 @@ pools:
 """
     for name, address in fleet.hosts:
         etc = f"{result}/{name}/etc"
-        key = " ".join((fleet.folder / name / "host_key.pub").read_text().split()[:2])
+        key = fleet.host_key(name)
         files = "".join(
             f'        {etc}/{file}: {{ template: templates/{file}, mode: "0644", owner: root, group: root }}\n' for file in FILES
         )
@@ -145,52 +97,60 @@ def digest(result):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--pool", default="target/release/pool")
-    arguments.add_argument("--hosts", type=int, default=49)
+    arguments.add_argument("--hosts", type=int, default=50)
     arguments.add_argument("--port", type=int, default=22022)
+    arguments.add_argument("--rtt", type=float, default=0)
+    arguments.add_argument("--peers", type=Path)
     chosen = arguments.parse_args()
-    pool = os.path.abspath(chosen.pool)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        result, work = root / "result", root / "work"
-        (root / "fleet").mkdir()
-        fleet = Fleet(root / "fleet", chosen.hosts, chosen.port)
+        fleet = Fleet(root / "fleet", chosen.hosts, chosen.port, chosen.rtt)
         try:
-            measure(pool, fleet, work, result)
+            Bench(fleet, root / "work", root / "result", chosen).measure()
         finally:
             fleet.stop()
 
 
-def measure(pool, fleet, work, result):
-    work.mkdir()
-    (work / "scripts").mkdir()
-    inventory(fleet, work, result)
-    for name, _ in fleet.hosts:
-        (work / "scripts" / name).write_text(script(fleet, name, result))
-    steps = len(fleet.hosts) * STEPS
-    rows, digests = [], {}
+class Bench:
+    def __init__(self, fleet, work, result, chosen):
+        self.fleet, self.work, self.result, self.chosen = fleet, work, result, chosen
+        self.rows, self.digests = [], {}
+        (work / "scripts").mkdir(parents=True)
+        inventory(fleet, work, result)
+        for name, _ in fleet.hosts:
+            (work / "scripts" / name).write_text(script(fleet, name, result))
 
-    def row(what, command):
-        wall, cpu, rss, _ = run(command)
-        rows.append((what, wall, cpu, rss, f"{cpu * 1000 / steps:.2f} ms CPU a host-step"))
+    def first_and_again(self, what, command, env=None):
+        """Two rows: from nothing, and once more."""
+        shutil.rmtree(self.result, ignore_errors=True)
+        self.result.mkdir()
+        for turn in ("first", "again"):
+            wall, cpu, rss, _ = run(command, env=env)
+            steps = len(self.fleet.hosts) * STEPS
+            self.rows.append((f"{what}, {turn}", wall, cpu, rss, f"{cpu * 1000 / steps:.2f} ms CPU a host-step"))
+            self.digests[f"{what}, {turn}"] = digest(self.result)
 
-    def fresh():
-        shutil.rmtree(result, ignore_errors=True)
-        result.mkdir()
+    def measure(self):
+        for what, options in [("ssh, one script", ""), ("ssh, one script, curve25519", "-oKexAlgorithms=curve25519-sha256")]:
+            self.first_and_again(what, ssh_command(self.fleet, self.work, options))
+        if self.chosen.peers:
+            for peer in (peers.ansible, peers.pyinfra):
+                files = lambda host: {name: content(size, host) for name, size in FILES.items()}
+                self.first_and_again(*peer(self.fleet, self.work, self.result, files, self.chosen.peers.absolute()))
+        self.first_and_again("pool apply", [os.path.abspath(self.chosen.pool), "-C", self.work, "apply", "--yes", "-q"])
+        table(f"{len(self.fleet.hosts)} hosts, {STEPS} steps each, {self.chosen.rtt:g} ms of round-trip time", self.rows)
+        self.compare()
+        print("\nend state: " + ", ".join(f"{what} {value}" for what, value in self.digests.items()))
+        if len(set(self.digests.values())) != 1:
+            raise SystemExit("the end states differ")
 
-    for what, options in [("ssh, one script", ""), ("ssh, one script, curve25519", "-oKexAlgorithms=curve25519-sha256")]:
-        fresh()
-        command = ssh_command(fleet, work, options)
-        row(f"{what}, first", command)
-        digests[what] = digest(result)
-        row(f"{what}, again", command)
-    fresh()
-    row("pool apply, first", [pool, "-C", work, "apply", "--yes", "-q"])
-    digests["pool"] = digest(result)
-    row("pool apply, again (plans, probes, changes nothing)", [pool, "-C", work, "apply", "--yes", "-q"])
-    table(f"{len(fleet.hosts)} hosts, {STEPS} steps each", rows)
-    print("\nend state: " + ", ".join(f"{what} {value}" for what, value in digests.items()))
-    if len(set(digests.values())) != 1:
-        raise SystemExit("the end states differ")
+    def compare(self):
+        """Others divided by `pool`, and its goals."""
+        by_name = {what: row for what, *row in self.rows}
+        print("\n| | ÷ pool, wall | ÷ pool, CPU |\n|---|---|---|")
+        for what, (wall, cpu, *_) in by_name.items():
+            own = by_name[f"pool apply, {what.rsplit(', ', 1)[1]}"]
+            print(f"| {what} | {wall / own[0]:.1f} | {cpu / own[1]:.1f} |")
 
 
 if __name__ == "__main__":

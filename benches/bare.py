@@ -1,4 +1,7 @@
+#!/usr/bin/env python3
 """A bare loop: writes what an apply wrote into an empty state, with nothing around it.
+
+    benches/bare.py STATE COPY      prints transactions, wall seconds and CPU seconds of the best of three
 
 The rows are those of the apply's own state: every journal entry with its text, and with each entry that changed an
 object the row of that object. They are written into a new file with the same tables, indexes and triggers, the same
@@ -8,13 +11,15 @@ checked, nothing is planned, called, serialised or told.
 import json
 import os
 import sqlite3
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 
 def commits(state):
     """How many transactions the last run's journal took, as its summary says."""
-    with sqlite3.connect(state) as read:
+    with closing(sqlite3.connect(state)) as read:
         summary = read.execute("SELECT summary FROM runs ORDER BY rowid DESC LIMIT 1").fetchone()[0]
     return json.loads(summary)["commits"]
 
@@ -49,7 +54,7 @@ def replay(state, copy, transactions):
 
 def rows(state):
     """Everything that was written, read into memory before the clock starts."""
-    with sqlite3.connect(state) as read:
+    with closing(sqlite3.connect(state)) as read:
         kept = "sql IS NOT NULL AND tbl_name IN ('lineages', 'runs', 'journal', 'objects')"
         schema = [sql for (sql,) in read.execute(f"SELECT sql FROM sqlite_schema WHERE {kept} ORDER BY rowid")]
         table = lambda name, order="rowid": read.execute(f"SELECT * FROM {name} ORDER BY {order}").fetchall()
@@ -60,3 +65,9 @@ def rows(state):
 
 def insert(table, rows, verb="INSERT"):
     return f"{verb} INTO {table} VALUES ({', '.join('?' * len(rows[0]))})"
+
+
+if __name__ == "__main__":
+    state, copy = sys.argv[1:]
+    transactions = commits(state)
+    print(transactions, *min(replay(state, copy, transactions) for _ in range(3)))

@@ -43,6 +43,10 @@ fn take(ui: &Ui, tally: &mut Tally, batch: &mut Vec<Event>, animated: bool) -> V
     let mut lines = Vec::new();
     for event in batch.drain(..) {
         ui.event(&event);
+        if !ui.talks() {
+            tally.fold(&event, now);
+            continue;
+        }
         let line = tally.take(&event, now, ui.verbose());
         let row = animated && matches!(event, Event::StepStarted { .. } | Event::StepProgress { .. });
         lines.extend(line.filter(|_| !row));

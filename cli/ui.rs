@@ -103,9 +103,14 @@ impl Ui {
         self.put(&mut AutoStream::new(io::stdout().lock(), self.choice(&io::stdout())), text);
     }
 
+    /// Whether anyone reads talk.
+    pub fn talks(&self) -> bool {
+        !self.quiet
+    }
+
     /// Talk: progress and hints. `-q` hides it.
     pub fn talk(&self, text: &str) {
-        if !self.quiet {
+        if self.talks() {
             self.say(text);
         }
     }

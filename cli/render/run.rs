@@ -93,7 +93,8 @@ impl Tally {
         line
     }
 
-    fn fold(&mut self, event: &Event, now: Instant) {
+    /// Takes one event in that nobody is told.
+    pub fn fold(&mut self, event: &Event, now: Instant) {
         match event {
             Event::RunStarted { run, steps, .. } => (self.run, self.steps) = (run.clone(), *steps),
             Event::StepStarted { step, address, verb, .. } => {

@@ -43,7 +43,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            steps: 512,
+            steps: 768,
             bootstraps: 64,
             timeout: None,
             on_failure: OnFailure::Continue,

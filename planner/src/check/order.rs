@@ -147,9 +147,16 @@ fn made(facts: &Facts<'_>, step: &Step, spec: &Spec, notes: &mut Notes) {
         |what: &str| notes.add(Rule::Order, Some(step.id), Some(&step.address), format!("{what} {network}"));
     match facts.maker(&network) {
         Some(maker) if !facts.waits(step.id, maker.id) => wrong("it does not wait for"),
-        None if facts.at(&network).any(|other| removes(&other.action)) => wrong("it does not outlive"),
-        None if facts.newest(&network).is_none() => wrong("nothing makes"),
-        _ => {}
+        Some(_) => {}
+        // An older generation may go: what the state lost and was found again takes its place.
+        None => match facts.newest(&network) {
+            Some((newest, _)) if facts.remover(&network, newest).is_some() => wrong("it does not outlive"),
+            Some((newest, _)) => match facts.entered.get(&(&network, newest)) {
+                Some(entered) if !facts.waits(step.id, *entered) => wrong("it does not wait for"),
+                _ => {}
+            },
+            None => wrong("nothing makes"),
+        },
     }
 }
 

@@ -588,3 +588,36 @@ proptest! {
         }
     }
 }
+
+/// An older state is put back after a network was made anew: its record is of the one before, and the one that is there is
+/// found again.
+#[test]
+fn a_network_that_the_state_lost_is_found_again_and_hosts_go_there() {
+    let mut world = World::new();
+    world.cloud("c", &["az1"], &[("s", 1, 2, 10)], &[]);
+    let front = NetworkDecl::new(name("default"), "10.0.0.0/24".parse().unwrap(), vec![name("c")]);
+    world.desired.networks.insert(name("front"), front);
+    world.pool("web", 1).network = Some(name("front"));
+    let made = sound(&world, Scope::default()).unwrap();
+    world.apply(&made);
+    let before = world.recorded.clone();
+
+    let network = Address::network("front");
+    let id = world.find(&network).id.clone();
+    world.clouds.values_mut().for_each(|cloud| cloud.retain(|object| object.id != id));
+    let again = sound(&world, Scope::default()).unwrap();
+    world.apply(&again);
+    world.find(&network).status = Status::Pending;
+    world.recorded = before;
+    world.pool("web", 1).hosts = Hosts::Count(3);
+
+    let plan = sound(&world, Scope::default()).unwrap();
+    assert!(
+        plan.steps.iter().any(|step| step.address == network && step.action.verb() == "forget"),
+        "{}",
+        render(&plan)
+    );
+    world.apply(&plan);
+    let rest = sound(&world, Scope::default()).unwrap();
+    assert!(rest.is_empty(), "{}", render(&rest));
+}

@@ -64,8 +64,8 @@ pub fn choose(cloud: &mut Cloud, slow: bool, random: &mut Random) {
     for _ in 0..random.between(0, 3) {
         rules.push(rule(random));
     }
-    // What is slow on a real clock is as good as stuck.
-    cloud.stuck |= rules.iter().any(|rule| rule.contains("stuck") || slow && rule.contains("slow"));
+    // What is slow on a real clock is as good as stuck, now or in a later round.
+    cloud.stuck |= rules.iter().any(|rule| rule.contains("stuck") || rule.contains("slow"));
     if random.percent(10) {
         others += &format!(", stock: {{ {} }}", scarce(random));
     }

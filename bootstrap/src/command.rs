@@ -1,6 +1,6 @@
 //! One thing to hold on a host: how to see whether it does, and how to make it so.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use pool_inventory::{FileMode, Text};
 
@@ -23,6 +23,19 @@ pub struct Command {
     pub bare: bool,
     /// Whether what comes after may lie on it: all that must be looked at again once it was made so.
     pub ground: bool,
+    /// Which further functions its probe and its act call.
+    pub library: Option<Library>,
+}
+
+/// Functions that only some items need; they are said once, before the first of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Library {
+    /// What runs containers.
+    Containers,
+    /// Kubernetes.
+    Kubernetes,
+    /// Docker Swarm.
+    Swarm,
 }
 
 /// How an item is made so.
@@ -66,11 +79,21 @@ pub enum Act {
 }
 
 impl Command {
+    /// An item like most: nothing of it is shown, and it depends on no other.
+    pub fn new(item: Text, probe: String, act: Act, timeout: Duration) -> Self {
+        Self { item, probe, act, timeout, show: None, recheck: false, bare: false, ground: false, library: None }
+    }
+
     /// Whether it may take long: such an item is only begun when all before it have ended, so that a run can be
     /// stopped before it.
     pub fn is_slow(&self) -> bool {
         self.timeout > QUICK
     }
+}
+
+/// The libraries that items need, each once.
+pub(crate) fn libraries<'a>(commands: impl IntoIterator<Item = &'a Command>) -> Vec<Library> {
+    commands.into_iter().filter_map(|command| command.library).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Longest time for an item that only changes files.

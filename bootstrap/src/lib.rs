@@ -32,7 +32,8 @@ pub use error::{BootstrapError, Refusal};
 pub use facts::Facts;
 pub use link::Link;
 pub use rendered::{Mount, RenderError, Rendered, render};
-pub use runner::{ItemEvent, Outcome, Report, apply, observe, release};
+pub use runner::{ItemEvent, Outcome, Phases, Report, apply, apply_phases, ask, observe, release};
+pub use script::Question;
 
 /// A number that nobody outside guesses; for markers and names of temporary files, not for secrets.
 pub(crate) fn nonce() -> u64 {

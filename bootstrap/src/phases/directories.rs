@@ -13,16 +13,12 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
     let command = |(path, directory): (&pool_inventory::Text, &pool_inventory::desired::DirectorySpec)| {
         let (owner, group) = owner(facts, directory.owner.as_ref(), directory.group.as_ref());
         let arguments = format!("{} {:o} {} {}", quote(path), directory.mode.0, quote(&owner), quote(&group));
-        Command {
-            item: item("directory", path),
-            probe: format!("probe_directory {arguments}"),
-            act: Act::Call(format!("act_directory {arguments}")),
-            timeout: SHORT,
-            show: None,
-            recheck: false,
-            bare: false,
-            ground: false,
-        }
+        Command::new(
+            item("directory", path),
+            format!("probe_directory {arguments}"),
+            Act::Call(format!("act_directory {arguments}")),
+            SHORT,
+        )
     };
     Ok(want.directories.iter().map(command).collect())
 }

@@ -22,13 +22,12 @@ pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Comman
     let digest = sha256(&file.content);
     let words = format!("{} {digest} {:o} {} {}", quote(path), file.mode.0, quote(&owner), quote(&group));
     Command {
-        item: item("file", path),
-        probe: format!("probe_file {words} {}", u8::from(public)),
-        act: Act::File { path: path.clone(), content: file.content.clone(), mode: file.mode, owner, group },
-        timeout: SHORT,
         show: public.then(|| file.content.clone()),
-        recheck: false,
-        bare: false,
-        ground: false,
+        ..Command::new(
+            item("file", path),
+            format!("probe_file {words} {}", u8::from(public)),
+            Act::File { path: path.clone(), content: file.content.clone(), mode: file.mode, owner, group },
+            SHORT,
+        )
     }
 }

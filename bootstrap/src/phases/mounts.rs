@@ -25,28 +25,23 @@ fn command(path: &Text, mount: &Mount) -> Command {
     let (id, folder, label) = (quote(&mount.id), quote(&mount.devices), quote(mount.label()));
     let arguments = format!("{} {id} {} {folder}", quote(path), mount.size.0);
     Command {
-        item: item("mount", path),
-        probe: format!("probe_mount {arguments}"),
-        act: Act::Call(format!("act_mount {arguments} {label}")),
-        timeout: LIMIT,
-        show: None,
-        recheck: false,
-        bare: false,
         ground: true,
+        ..Command::new(
+            item("mount", path),
+            format!("probe_mount {arguments}"),
+            Act::Call(format!("act_mount {arguments} {label}")),
+            LIMIT,
+        )
     }
 }
 
 /// What takes a volume off a host before it is detached. `going`: the host goes too, and nothing on it may hold that up.
 pub(crate) fn release(path: &Text, mount: &Mount, going: bool) -> Command {
     let (id, folder) = (quote(&mount.id), quote(&mount.devices));
-    Command {
-        item: item("unmount", path),
-        probe: String::new(),
-        act: Act::Call(format!("act_unmount {} {id} {folder} {}", quote(path), u8::from(going))),
-        timeout: LIMIT,
-        show: None,
-        recheck: false,
-        bare: false,
-        ground: false,
-    }
+    Command::new(
+        item("unmount", path),
+        String::new(),
+        Act::Call(format!("act_unmount {} {id} {folder} {}", quote(path), u8::from(going))),
+        LIMIT,
+    )
 }

@@ -18,15 +18,8 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
     if !want.packages.is_empty() && !facts.apt {
         return Err(Refusal::NoApt);
     }
-    let command = |name: &pool_inventory::Text| Command {
-        item: item("package", name),
-        probe: format!("probe_package {}", quote(name)),
-        act: Act::Package(name.clone()),
-        timeout: LIMIT,
-        show: None,
-        recheck: false,
-        bare: false,
-        ground: false,
+    let command = |name: &pool_inventory::Text| {
+        Command::new(item("package", name), format!("probe_package {}", quote(name)), Act::Package(name.clone()), LIMIT)
     };
     Ok(want.packages.iter().map(command).collect())
 }

@@ -23,19 +23,18 @@ pub(super) fn commands(_: &Facts, want: &Rendered) -> Result<Vec<Command>, Refus
 fn command(name: &Name, script: &ScriptSpec) -> Command {
     let check = format!("sh -c {}", quote(&script.check));
     Command {
-        item: item("script", name),
-        probe: format!("probe_script {check}"),
-        act: Act::Script {
-            check,
-            run: script.run.clone(),
-            interpreter: interpreter(&script.run),
-            seconds: script.timeout.duration().as_secs().max(1),
-        },
-        timeout: script.timeout.duration() + AROUND,
-        show: None,
         recheck: true,
-        bare: false,
-        ground: false,
+        ..Command::new(
+            item("script", name),
+            format!("probe_script {check}"),
+            Act::Script {
+                check,
+                run: script.run.clone(),
+                interpreter: interpreter(&script.run),
+                seconds: script.timeout.duration().as_secs().max(1),
+            },
+            script.timeout.duration() + AROUND,
+        )
     }
 }
 

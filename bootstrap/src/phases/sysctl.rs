@@ -32,16 +32,12 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
 
 fn setting(key: &str, value: &str) -> Command {
     let arguments = format!("{} {}", quote(&path(key)), quote(value));
-    Command {
-        item: item("sysctl", key),
-        probe: format!("probe_sysctl {arguments}"),
-        act: Act::Call(format!("act_sysctl {arguments}")),
-        timeout: SHORT,
-        show: None,
-        recheck: false,
-        bare: false,
-        ground: false,
-    }
+    Command::new(
+        item("sysctl", key),
+        format!("probe_sysctl {arguments}"),
+        Act::Call(format!("act_sysctl {arguments}")),
+        SHORT,
+    )
 }
 
 /// Below /proc/sys. As sysctl(8) has it: the first separator decides, and in names with dots a `/` stands for a dot.

@@ -22,16 +22,12 @@ fn account(name: &Name, user: &UserSpec) -> Command {
     let shell = user.shell.as_deref().unwrap_or("/bin/bash");
     let groups: Vec<String> = user.groups.iter().map(|group| quote(group)).collect();
     let arguments = [quote(name), quote(shell)].into_iter().chain(groups).collect::<Vec<_>>().join(" ");
-    Command {
-        item: item("user", name),
-        probe: format!("probe_user {arguments}"),
-        act: Act::Call(format!("act_user {arguments}")),
-        timeout: SHORT,
-        show: None,
-        recheck: false,
-        bare: false,
-        ground: false,
-    }
+    Command::new(
+        item("user", name),
+        format!("probe_user {arguments}"),
+        Act::Call(format!("act_user {arguments}")),
+        SHORT,
+    )
 }
 
 /// With no declared keys a file that others wrote is left alone, and one that we wrote is removed.
@@ -41,27 +37,25 @@ fn keys(name: &Name, user: &UserSpec) -> Command {
     let digest = if content.is_empty() { "-".into() } else { sha256(&content) };
     let bare = content.is_empty();
     Command {
-        item: item("authorized-keys", name),
-        probe: format!("probe_keys {} {digest}", quote(name)),
-        act: Act::Keys { user: name.as_str().into(), content: content.into() },
-        timeout: SHORT,
-        show: None,
-        recheck: false,
         bare,
-        ground: false,
+        ..Command::new(
+            item("authorized-keys", name),
+            format!("probe_keys {} {digest}", quote(name)),
+            Act::Keys { user: name.as_str().into(), content: content.into() },
+            SHORT,
+        )
     }
 }
 
 fn sudo(name: &Name, user: &UserSpec) -> Command {
     let arguments = format!("{} {}", quote(name), u8::from(user.sudo));
     Command {
-        item: item("sudo", name),
-        probe: format!("probe_sudo {arguments}"),
-        act: Act::Call(format!("act_sudo {arguments}")),
-        timeout: SHORT,
-        show: None,
-        recheck: false,
         bare: !user.sudo,
-        ground: false,
+        ..Command::new(
+            item("sudo", name),
+            format!("probe_sudo {arguments}"),
+            Act::Call(format!("act_sudo {arguments}")),
+            SHORT,
+        )
     }
 }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ItemEvent, lines::Lines};
 use crate::{
     clean::Tail,
-    command::{Act, Command},
+    command::{Act, Command, Library, libraries},
     error::BootstrapError,
     facts::Facts,
     link::{Dialogue, Exit, Flow, Link, LinkError, Next},
@@ -52,6 +52,8 @@ struct Talk<'a> {
     cancel: &'a CancellationToken,
     on: &'a mut (dyn FnMut(ItemEvent) + Send),
     mark: u64,
+    /// What is still to be said before the first item, last first.
+    libraries: Vec<Library>,
     head: bool,
     tail: bool,
     sent: usize,
@@ -93,6 +95,8 @@ impl<'a> Talk<'a> {
             _ => None,
         });
         let mark = crate::nonce();
+        let mut libraries = libraries(todo.iter().copied());
+        libraries.reverse();
         Self {
             sudo: facts.uid != 0 && facts.sudo,
             todo,
@@ -100,6 +104,7 @@ impl<'a> Talk<'a> {
             cancel,
             on,
             mark,
+            libraries,
             head: false,
             tail: false,
             sent: 0,
@@ -228,6 +233,9 @@ impl Dialogue for Talk<'_> {
     fn next(&mut self) -> Next<'_> {
         if !std::mem::replace(&mut self.head, true) {
             return Next::Say(Say::ActHead(self.mark));
+        }
+        if let Some(library) = self.libraries.pop() {
+            return Next::Say(Say::Library(library));
         }
         if self.sent == self.todo.len() || self.stopped() {
             return if std::mem::replace(&mut self.tail, true) { Next::End } else { Next::Say(Say::ActEnd) };

@@ -4,10 +4,12 @@
 //! so one session; a second one is needed where the login user becomes root through sudo.
 
 mod act;
+mod ask;
 mod facts;
 mod lines;
 mod probe;
 
+pub use ask::ask;
 pub(crate) use lines::START;
 
 use std::time::Duration;
@@ -76,7 +78,7 @@ pub enum ItemEvent {
 /// Looks at a host, in one session (two with sudo), and changes nothing.
 pub async fn observe(link: &mut dyn Link, want: &Rendered) -> Result<Report, BootstrapError> {
     let facts = facts::facts(link).await?;
-    let (commands, findings) = look(link, &facts, want).await?;
+    let (commands, findings) = look(link, &facts, &|facts| phases::commands(facts, want)).await?;
     let drifts = commands.iter().zip(&findings).filter_map(|(command, finding)| finding.drift(command));
     Ok(Report { drifts: drifts.collect(), facts })
 }
@@ -93,6 +95,19 @@ pub async fn read_facts(link: &mut dyn Link) -> Result<Facts, BootstrapError> {
 pub async fn apply(
     link: &mut dyn Link,
     want: &Rendered,
+    cancel: &CancellationToken,
+    on: &mut (dyn FnMut(ItemEvent) + Send),
+) -> Result<Outcome, BootstrapError> {
+    apply_phases(link, &|facts| phases::commands(facts, want), cancel, on).await
+}
+
+/// What `phases` make of a host's facts: the commands, or all reasons why it cannot be.
+pub type Phases<'a> = dyn Fn(&Facts) -> Result<Vec<Command>, Vec<Refusal>> + Sync + 'a;
+
+/// The same for any phases.
+pub async fn apply_phases(
+    link: &mut dyn Link,
+    want: &Phases<'_>,
     cancel: &CancellationToken,
     on: &mut (dyn FnMut(ItemEvent) + Send),
 ) -> Result<Outcome, BootstrapError> {
@@ -128,7 +143,7 @@ pub async fn release(link: &mut dyn Link, path: &Text, mount: &Mount, going: boo
 async fn due(
     link: &mut dyn Link,
     facts: &Facts,
-    want: &Rendered,
+    want: &Phases<'_>,
     on: &mut (dyn FnMut(ItemEvent) + Send),
 ) -> Result<(Vec<Command>, Vec<usize>), BootstrapError> {
     let (commands, findings) = look(link, facts, want).await?;
@@ -164,10 +179,10 @@ async fn change(
 async fn look(
     link: &mut dyn Link,
     facts: &Facts,
-    want: &Rendered,
+    want: &Phases<'_>,
 ) -> Result<(Vec<Command>, Vec<probe::Finding>), BootstrapError> {
     let refused = |refusals| BootstrapError::Refused { at: link.at(), refusals };
-    let commands = phases::commands(facts, want).map_err(refused)?;
+    let commands = want(facts).map_err(refused)?;
     if commands.is_empty() {
         return Ok((commands, Vec::new()));
     }

@@ -7,7 +7,7 @@ use pool_inventory::market::Drift;
 use super::lines::Lines;
 use crate::{
     clean::{self, Tail},
-    command::Command,
+    command::{Command, Library, libraries},
     diff,
     error::{BootstrapError, Refusal},
     facts::Facts,
@@ -90,7 +90,8 @@ pub(super) async fn probe(
 struct Talk<'a> {
     sudo: bool,
     commands: &'a [Command],
-    /// Pieces said: the head, the probes, the end.
+    libraries: Vec<Library>,
+    /// Pieces said: the head, the libraries, the probes, the end.
     said: usize,
     input: Lines,
     answers: Answers,
@@ -111,6 +112,7 @@ impl<'a> Talk<'a> {
         Self {
             sudo: facts.uid != 0 && facts.sudo,
             commands,
+            libraries: libraries(commands),
             said: 0,
             input: Lines::new(BUDGET),
             answers: Answers { findings: vec![Finding::default(); commands.len()], last: 0 },
@@ -174,11 +176,16 @@ impl Dialogue for Talk<'_> {
     fn next(&mut self) -> Next<'_> {
         let said = self.said;
         self.said += 1;
-        match said.checked_sub(1) {
-            None => Next::Say(Say::ProbeHead),
-            Some(n) if n < self.commands.len() => Next::Say(Say::Probe(n, &self.commands[n])),
-            Some(n) if n == self.commands.len() => Next::Say(Say::ProbeEnd),
-            Some(_) => Next::Wait,
+        if said == 0 {
+            return Next::Say(Say::ProbeHead);
+        }
+        if let Some(library) = self.libraries.get(said - 1) {
+            return Next::Say(Say::Library(*library));
+        }
+        match said - 1 - self.libraries.len() {
+            n if n < self.commands.len() => Next::Say(Say::Probe(n, &self.commands[n])),
+            n if n == self.commands.len() => Next::Say(Say::ProbeEnd),
+            _ => Next::Wait,
         }
     }
 

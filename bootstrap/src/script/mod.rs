@@ -5,11 +5,11 @@
 
 mod quote;
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 pub use quote::{append_content, quote};
 
-use crate::command::{Act, Command};
+use crate::command::{Act, Command, Library};
 
 /// Shared by all scripts.
 pub const COMMON: &str = include_str!("common.sh");
@@ -19,6 +19,12 @@ pub const FACTS: &str = include_str!("facts.sh");
 pub const PROBE_HEAD: &str = include_str!("probe.sh");
 /// Functions for volumes that both call.
 pub const MOUNTS: &str = include_str!("mounts.sh");
+/// Functions for what runs containers, which both call.
+pub const CONTAINERS: &str = include_str!("containers.sh");
+/// Functions for members of Kubernetes clusters, which both call.
+pub const KUBERNETES: &str = include_str!("kubernetes.sh");
+/// Functions for members of Docker Swarms, which both call.
+pub const SWARM: &str = include_str!("swarm.sh");
 /// Functions that acts call.
 pub const ACT_HEAD: &str = include_str!("act.sh");
 
@@ -31,6 +37,8 @@ pub enum Say<'a> {
     Facts,
     /// Get ready for probes.
     ProbeHead,
+    /// Get ready for items that need further functions.
+    Library(Library),
     /// Look at the item with this number.
     Probe(usize, &'a Command),
     /// No more probes follow.
@@ -48,6 +56,23 @@ pub enum Say<'a> {
     },
     /// No more changes follow.
     ActEnd,
+    /// Answer a question.
+    Ask(&'a Question),
+}
+
+/// Something that is asked of a host and answered in lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What is asked, for messages.
+    pub about: &'static str,
+    /// Which functions it calls.
+    pub library: Library,
+    /// The call; it prints the answer, and fails where there is none.
+    pub call: String,
+    /// What a simulated host answers.
+    pub simulated: String,
+    /// Longest time for the answer.
+    pub limit: Duration,
 }
 
 impl Say<'_> {
@@ -63,10 +88,12 @@ impl Say<'_> {
                 out.extend_from_slice(MOUNTS.as_bytes());
                 out.extend_from_slice(PROBE_HEAD.as_bytes());
             }
+            Say::Library(library) => out.extend_from_slice(library_text(*library).as_bytes()),
             Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
             Say::ProbeEnd => line(out, "{ echo 'P end'; }"),
             Say::ActHead(mark) => act_head(out, *mark),
             Say::Act { number, command, packages } => act(out, *number, command, packages),
+            Say::Ask(question) => ask(out, question),
             Say::ActEnd => line(out, "{ [ $# = 0 ] || sync -- \"$@\" 2>/dev/null || :; echo 'Z'; }"),
         }
     }
@@ -83,6 +110,27 @@ fn act_head(out: &mut Vec<u8>, mark: u64) {
     out.extend_from_slice(ACT_HEAD.as_bytes());
     line(out, &format!("{{ mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }}"));
     line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
+}
+
+fn library_text(library: Library) -> &'static str {
+    match library {
+        Library::Containers => CONTAINERS,
+        Library::Kubernetes => KUBERNETES,
+        Library::Swarm => SWARM,
+    }
+}
+
+/// Each line of the answer stands after a bar.
+fn ask(out: &mut Vec<u8>, question: &Question) {
+    out.extend_from_slice(COMMON.as_bytes());
+    out.extend_from_slice(library_text(question.library).as_bytes());
+    let call = &question.call;
+    line(
+        out,
+        &format!(
+            "{{ answer=$({call}) </dev/null; st=$?; printf '%s\\n' \"$answer\" | sed 's/^/|/'; echo \"A $st\"; }}"
+        ),
+    );
 }
 
 fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {

@@ -151,6 +151,11 @@ impl SimLink {
             Say::Act { number, command, .. } => (false, self.act(number, command)?),
             Say::ProbeEnd => (false, ("P end\n".into(), "")),
             Say::ActEnd => (false, ("Z\n".into(), "")),
+            Say::Library(_) => (false, (String::new(), "")),
+            Say::Ask(question) => {
+                let lines: String = question.simulated.lines().map(|line| format!("|{line}\n")).collect();
+                (false, (format!("{START}\n{lines}A 0\n"), ""))
+            }
             Say::ProbeHead | Say::ActHead(_) => (false, (format!("{START}\n"), "")),
         };
         let failed = !err.is_empty();

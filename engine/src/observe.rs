@@ -221,6 +221,7 @@ mod tests {
             price: Default::default(),
             serial: 1,
             created: 0,
+            member: None,
         }
     }
 

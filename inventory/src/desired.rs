@@ -2,6 +2,7 @@
 //!
 //! These types carry meaning only; where a value stood in which file is known to the parser alone.
 
+mod cluster;
 mod network;
 mod openstack;
 mod sim;
@@ -18,6 +19,10 @@ use crate::{
     units::{Bytes, FileMode, Money, Percent, TimeSpan},
 };
 
+pub use cluster::{
+    ClusterKind, ClusterSpec, KubernetesPackages, KubernetesSpec, NodeSpec, PodNetwork, PodNetworkKind, RegistryLogin,
+    RegistrySpec, Repository, Role, RuntimeKind, RuntimeSpec, SANDBOX_IMAGE, Sandbox, Version, VersionError,
+};
 pub use network::{NetworkDecl, Peer, Ports, Protocol, Rule};
 pub use openstack::OpenStackSpec;
 pub use sim::{SimCall, SimClock, SimError, SimFault, SimMachines, SimOffering, SimSpec};
@@ -50,6 +55,9 @@ pub struct Desired {
     pub tiers: BTreeMap<Name, TierSpec>,
     /// Pools of hosts.
     pub pools: BTreeMap<Name, PoolSpec>,
+    /// Container clusters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<Name, ClusterSpec>,
     /// Brakes and limits.
     pub policy: Policy,
     /// Declared renames, old address → new address; hosts carry their volumes with them.
@@ -542,7 +550,7 @@ pub enum OnRemove {
     Delete,
 }
 
-/// What is done on a host, in this order: packages, users, directories, files, sysctl, services, scripts.
+/// What is done on a host, in this order: packages, users, directories, files, sysctl, runtime, node, services, scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootstrapSpec {
     /// Debian packages that must be installed.
@@ -559,12 +567,23 @@ pub struct BootstrapSpec {
     pub services: BTreeMap<Text, ServiceSpec>,
     /// Scripts with a check, run in the order of their names.
     pub scripts: BTreeMap<Name, ScriptSpec>,
+    /// What runs containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Box<RuntimeSpec>>,
+    /// What a member of a Kubernetes cluster needs before it joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Box<NodeSpec>>,
 }
 
 impl BootstrapSpec {
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Whether anything of it is declared with a secret.
+    pub fn has_secrets(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| runtime.registries.values().any(|one| one.login.is_some()))
     }
 
     /// Whether any file is a template.

@@ -303,6 +303,35 @@ pub struct Seen {
     pub providers: BTreeMap<Name, Vec<crate::object::Observed>>,
     /// What probing over SSH found, by host name; a host that is missing was not probed.
     pub hosts: BTreeMap<Text, HostSeen>,
+    /// What clusters say of themselves; one that is missing was not asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<Name, ClusterSeen>,
+}
+
+/// What a cluster says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterSeen {
+    /// Its members, by name.
+    Members(BTreeMap<Text, MemberSeen>),
+    /// None of its control planes answered; why.
+    Silent(Text),
+}
+
+/// A member as its cluster sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberSeen {
+    /// Whether it is ready for work; otherwise in the cluster's words why not.
+    pub trouble: Option<Text>,
+    /// Whether it controls the cluster.
+    pub control: bool,
+    /// The version that it runs.
+    pub version: Text,
+    /// Whether nothing new is put on it.
+    pub cordoned: bool,
+    /// When the first of its certificates ends, in seconds since 1970; none: not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
 }
 
 /// What probing a host over SSH found.

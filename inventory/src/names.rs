@@ -114,6 +114,10 @@ pub enum Kind {
     Snapshot,
     /// A backup of a volume, `backup/web-3.data.monday`.
     Backup,
+    /// A cluster, `cluster/k8s`; never an object of a cloud.
+    Cluster,
+    /// A host as a member of a cluster, `member/k8s/web-3`; recorded with the host.
+    Member,
     /// A pool, `pool/web`; never an object of a cloud.
     Pool,
     /// A tenant, `tenant/retail`; never an object of a cloud.
@@ -122,7 +126,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds as users write them.
-    pub const LIST: &str = "network, host, volume, snapshot, backup, pool, tenant";
+    pub const LIST: &str = "network, host, volume, snapshot, backup, cluster, member, pool, tenant";
 
     /// The kind as users write it.
     pub fn as_str(self) -> &'static str {
@@ -132,6 +136,8 @@ impl Kind {
             Kind::Volume => "volume",
             Kind::Snapshot => "snapshot",
             Kind::Backup => "backup",
+            Kind::Cluster => "cluster",
+            Kind::Member => "member",
             Kind::Pool => "pool",
             Kind::Tenant => "tenant",
         }
@@ -169,6 +175,24 @@ impl Address {
     /// `network/NAME`
     pub fn network(name: &str) -> Self {
         Self { kind: Kind::Network, name: name.into() }
+    }
+
+    /// `cluster/NAME`
+    pub fn cluster(name: &str) -> Self {
+        Self { kind: Kind::Cluster, name: name.into() }
+    }
+
+    /// `member/CLUSTER/HOST`
+    pub fn member(cluster: &str, host: &str) -> Self {
+        Self { kind: Kind::Member, name: format!("{cluster}/{host}").into() }
+    }
+
+    /// The host that is a member: `host/web-3` for `member/k8s/web-3`, none for other kinds.
+    pub fn host_of_member(&self) -> Option<Address> {
+        if self.kind != Kind::Member {
+            return None;
+        }
+        self.name.split_once('/').map(|(_, host)| Address::host(host))
     }
 
     /// `pool/NAME`
@@ -226,6 +250,8 @@ impl FromStr for Address {
             "volume" => Kind::Volume,
             "snapshot" => Kind::Snapshot,
             "backup" => Kind::Backup,
+            "cluster" => Kind::Cluster,
+            "member" => Kind::Member,
             "pool" => Kind::Pool,
             "tenant" => Kind::Tenant,
             _ => return Err(bad()),
@@ -233,6 +259,7 @@ impl FromStr for Address {
         let part =
             |p: &str| p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') && !p.is_empty();
         let well_formed = match kind {
+            Kind::Member => name.split('/').count() == 2 && name.split('/').all(part),
             Kind::Volume => name.split('.').count() == 2 && name.split('.').all(part),
             Kind::Snapshot | Kind::Backup => name.split('.').count() == 3 && name.split('.').all(part),
             _ => part(name),

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    desired::{Apart, OnRemove, Provisioning, Rule, Size},
+    desired::{Apart, OnRemove, Provisioning, Role, Rule, Size},
     names::{Address, Kind, Lineage, Name, Text, Token},
     units::Bytes,
 };
@@ -516,6 +516,58 @@ pub struct Recorded {
     /// When its creation was begun, in seconds since 1970; 0: not known.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub created: i64,
+    /// What it is in a cluster, for hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Box<Membership>>,
+}
+
+/// What a host is in a cluster, as far as `pool` made it so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Which cluster.
+    pub cluster: Name,
+    /// What it is there.
+    pub role: Role,
+    /// The version that was installed in full; empty where the runtime's own counts.
+    pub version: Text,
+    /// How far it is.
+    pub stage: Stage,
+    /// Digest of what was set for it inside the cluster: labels and taints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Text>,
+    /// Digest of what was applied to the whole cluster through it, on control planes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Text>,
+    /// Whether somebody asked that nothing new is put on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
+}
+
+/// How far a member is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Its joining was begun and not seen to end; `first`: it begins the cluster.
+    Joining {
+        /// Whether it begins the cluster.
+        first: bool,
+    },
+    /// It is a member.
+    Joined,
+    /// Its change to another version was begun and not seen to end.
+    Upgrading {
+        /// The version.
+        to: Text,
+    },
+    /// Its leaving was begun and not seen to end.
+    Leaving,
+}
+
+impl Membership {
+    /// Whether it became a member in full, whatever has been begun since.
+    pub fn has_joined(&self) -> bool {
+        !matches!(self.stage, Stage::Joining { .. })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

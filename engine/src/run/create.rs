@@ -222,6 +222,7 @@ fn new_row(shared: &Shared, step: &Step, wish: &Wish<'_>, place: &Place<'_>, att
         price: place.price,
         serial: 0,
         created: crate::clock::now(),
+        member: None,
     }
 }
 

@@ -230,7 +230,7 @@ impl Checker<'_, '_> {
         if later.contains(&word) {
             return self.say(at, format!("type `{word}` of {path} is not carried out yet"), {
                 let known: Vec<&str> = known().collect();
-                format!("today: {}", known.join(", "))
+                why_not(word).unwrap_or_else(|| format!("today: {}", known.join(", ")))
             });
         }
         let note = hint(word, known());
@@ -327,11 +327,26 @@ fn check_scalar(scalar: &Scalar<'_>, shape: &Shape) -> Result<(), Why> {
         Shape::Address => text.parse::<Address>().map(drop).map_err(|e| (e.to_string(), String::new())),
         Shape::Word { words, .. } if words.contains(&text) => Ok(()),
         Shape::Word { words, later } => Err(match later.contains(&text) {
-            true => (format!("`{text}` is not carried out yet"), format!("today: {}", words.join(", "))),
+            true => (
+                format!("`{text}` is not carried out yet"),
+                why_not(text).unwrap_or_else(|| format!("today: {}", words.join(", "))),
+            ),
             false => (format!("`{text}` is not possible here"), hint(text, words.iter().copied())),
         }),
         _ => Ok(()),
     }
+}
+
+/// Why something that people ask for is not there, and what to take instead.
+fn why_not(word: &str) -> Option<String> {
+    let why = match word {
+        "cri-o" => "it has not been proven here yet; containerd is",
+        "weave" => "its makers have given Weave Net up (archived in 2024); take flannel or calico",
+        "mesos" | "marathon" | "dcos" => "it is retired upstream; move to kubernetes, or to swarm for plain services",
+        "nomad" | "k3s" => "it has not been proven here yet; kubernetes and swarm are",
+        _ => return None,
+    };
+    Some(why.to_owned())
 }
 
 fn check_int(text: &str, bare: bool, low: u64, high: u64) -> Result<(), Why> {

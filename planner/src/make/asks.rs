@@ -39,11 +39,12 @@ pub(crate) fn features(bootstrap: &BootstrapSpec) -> BTreeSet<Feature> {
     let owned = |owner: &Option<Text>, group: &Option<Text>| owner.is_some() || group.is_some();
     let owners = bootstrap.files.values().any(|f| owned(&f.owner, &f.group))
         || bootstrap.directories.values().any(|d| owned(&d.owner, &d.group));
+    let contains = bootstrap.runtime.is_some();
     let needs = [
-        (Feature::Packages, !bootstrap.packages.is_empty()),
+        (Feature::Packages, !bootstrap.packages.is_empty() || contains),
         (Feature::Users, !bootstrap.users.is_empty()),
-        (Feature::Services, !bootstrap.services.is_empty()),
-        (Feature::Sysctl, !bootstrap.sysctl.is_empty()),
+        (Feature::Services, !bootstrap.services.is_empty() || contains),
+        (Feature::Sysctl, !bootstrap.sysctl.is_empty() || bootstrap.node.is_some()),
         (Feature::Owners, owners),
     ];
     needs.into_iter().filter(|(_, needed)| *needed).map(|(feature, _)| feature).collect()

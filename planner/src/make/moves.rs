@@ -53,7 +53,7 @@ impl Moves {
                 Kind::Host => &mut moves.hosts,
                 Kind::Volume => &mut moves.volumes,
                 Kind::Pool => &mut moves.pools,
-                Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Tenant => continue,
+                _ => continue,
             };
             table.insert(from.name.clone(), to.name.clone());
         }
@@ -113,7 +113,7 @@ impl Moves {
                 };
                 return Address::copy_of(address.kind, &self.address(&volume), name);
             }
-            Kind::Network | Kind::Pool | Kind::Tenant => return address.clone(),
+            Kind::Network | Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member => return address.clone(),
         };
         table.get(&address.name).map_or_else(|| address.clone(), |to| Address { kind: address.kind, name: to.clone() })
     }

@@ -91,6 +91,14 @@ impl<'p, 'a> Neighbours<'p, 'a> {
                 let networks = networks.map(|(name, _)| Address::network(name));
                 self.pools.iter().filter(tenant).flat_map(hosts).chain(networks).collect()
             }
+            Kind::Cluster => {
+                let cluster = self.input.desired.clusters.get(&*address.name);
+                let pools =
+                    cluster.into_iter().flat_map(|cluster| cluster.workers.iter().chain([&cluster.control_plane]));
+                let pools = pools.filter_map(|pool| self.index.get(pool.as_str()));
+                pools.flat_map(|at| hosts(&self.pools[*at])).collect()
+            }
+            Kind::Member => address.host_of_member().into_iter().collect(),
             Kind::Host | Kind::Volume | Kind::Network | Kind::Snapshot | Kind::Backup => vec![address.clone()],
         }
     }

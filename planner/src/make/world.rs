@@ -276,5 +276,6 @@ fn recorded(input: &PlanInput, provider: &Name, object: &Observed, owner: &pool_
         price: super::tiers::price_of(input, provider, &object.spec),
         serial: 0,
         created: 0,
+        member: None,
     }
 }

@@ -56,6 +56,7 @@ impl World {
             backends: BTreeMap::new(),
             tiers: BTreeMap::new(),
             pools: BTreeMap::new(),
+            clusters: Default::default(),
             policy: Policy::default(),
             moved: BTreeMap::new(),
         };
@@ -171,7 +172,7 @@ impl World {
         PlanInput {
             desired: self.desired.clone(),
             recorded,
-            seen: Seen { providers: clouds, hosts: self.probes.clone() },
+            seen: Seen { providers: clouds, hosts: self.probes.clone(), clusters: Default::default() },
             markets,
             capabilities: self.capabilities.clone(),
             stock_outs: self.stock_outs.clone(),
@@ -449,6 +450,7 @@ impl World {
             price: record.price,
             serial: self.serial,
             created: 0,
+            member: None,
         });
     }
 

@@ -138,7 +138,7 @@ impl Cloud {
                 Kind::Network => self.delete_network(request, id).await,
                 Kind::Volume => self.delete_volume(request, id).await,
                 Kind::Snapshot | Kind::Backup => self.delete_copy(request, id, *kind).await,
-                Kind::Pool | Kind::Tenant => Err(ProviderError::NotFound(id.clone())),
+                Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member => Err(ProviderError::NotFound(id.clone())),
             },
         }
     }
@@ -169,7 +169,7 @@ impl Provider for OpenStackProvider {
             Kind::Network => self.0.list_networks(from).await,
             Kind::Volume => self.0.list_volumes(from).await,
             Kind::Snapshot | Kind::Backup => self.0.list_copies(kind, from).await,
-            Kind::Pool | Kind::Tenant => Ok(Page::default()),
+            Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member => Ok(Page::default()),
         }
     }
 

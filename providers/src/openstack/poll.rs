@@ -82,7 +82,7 @@ impl Cloud {
                 Some(Kind::Network) => networks.next(),
                 Some(Kind::Volume) => volumes.next(),
                 Some(Kind::Snapshot | Kind::Backup) => copies.next(),
-                Some(Kind::Pool | Kind::Tenant) | None => None,
+                Some(Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member) | None => None,
             };
             next.unwrap_or_else(|| Err(ProviderError::NotFound(operation.0.clone())))
         };

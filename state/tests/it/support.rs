@@ -136,6 +136,7 @@ pub fn host(store: &Store, host: &str, generation: u32) -> Recorded {
         price: Money(83_000),
         serial: 0,
         created: 0,
+        member: None,
     }
 }
 

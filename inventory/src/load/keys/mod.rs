@@ -1,5 +1,6 @@
 //! The file format: every key of every section, in canonical order.
 
+mod clusters;
 mod providers;
 
 pub use self::providers::{SIM_CALLS, SIM_ERRORS};
@@ -17,21 +18,34 @@ const fn words(words: &'static [&'static str]) -> Shape {
 }
 
 /// Most entries of sections that others are compared with; pools have no such limit.
-pub const MAX_ENTRIES: [(&str, usize); 6] = [
+pub const MAX_ENTRIES: [(&str, usize); 8] = [
     ("variables", 10_000),
     ("environments", 100),
     ("providers", 1_000),
     ("images", 10_000),
     ("backends", 1_000),
     ("tiers", 1_000),
+    ("registries", 100),
+    ("clusters", 100),
 ];
 
 /// Most items of a list.
 pub const MAX_LIST: usize = 1_000;
 
 /// Sections whose entries may say `in: [ENVIRONMENT, …]`.
-pub const ENTRY_SECTIONS: [&str; 9] =
-    ["variables", "providers", "tenants", "classes", "images", "networks", "backends", "tiers", "pools"];
+pub const ENTRY_SECTIONS: [&str; 11] = [
+    "variables",
+    "providers",
+    "tenants",
+    "classes",
+    "images",
+    "networks",
+    "backends",
+    "tiers",
+    "pools",
+    "registries",
+    "clusters",
+];
 
 /// Doc of the key `in`.
 pub const IN_DOC: &str = "Environments in which this entry exists. Default: all.";
@@ -72,10 +86,16 @@ pub static ROOT: Section = Section {
             "What volumes may be asked for, and what may serve them.",
         ),
         optional("pools", Map(KeyShape::Name, &Section(&POOL)), "Pools of like hosts."),
+        optional(
+            "registries",
+            Map(KeyShape::Name, &Section(&clusters::REGISTRY)),
+            "Registries of our own that container images come from.",
+        ),
+        optional("clusters", Map(KeyShape::Name, &clusters::CLUSTER), "Container clusters."),
         optional("policy", Section(&POLICY), "Brakes and limits."),
         optional("moved", Map(KeyShape::Address, &Address), "Old address → new address of things that were renamed."),
     ],
-    later: &["clusters", "backups", "state"],
+    later: &["backups", "state"],
     one_of: &[],
 };
 
@@ -359,8 +379,9 @@ static BOOTSTRAP: Section = Section {
             Map(KeyShape::Name, &Section(&SCRIPT)),
             "Scripts with a check, in the order of their names.",
         ),
+        optional("runtime", clusters::RUNTIME, "What runs containers. Default: what the host's cluster needs."),
     ],
-    later: &["runtime", "repositories", "mounts", "timers"],
+    later: &["repositories", "mounts", "timers"],
     one_of: &[],
 };
 

@@ -37,6 +37,9 @@ impl<'n, 's> Reader<'n, 's> {
             sysctl: self.sysctl(entries("sysctl")),
             services: self.services(entries("services")),
             scripts: self.map(entries("scripts"), |this, entry| this.script(&entry.value)),
+            // They depend on other sections: see `clusters`.
+            runtime: None,
+            node: None,
         }
     }
 
@@ -150,7 +153,7 @@ impl<'n, 's> Reader<'n, 's> {
         }
     }
 
-    fn source(&mut self, at: &Node<'_>) -> Option<Text> {
+    pub fn source(&mut self, at: &Node<'_>) -> Option<Text> {
         let path = at.text()?;
         if let Some(known) = self.texts.get(path) {
             return known.clone();

@@ -19,6 +19,7 @@ pub enum What {
     Network,
     Tier,
     Pool,
+    Registry,
 }
 
 impl What {
@@ -30,12 +31,14 @@ impl What {
             What::Network => "networks",
             What::Tier => "tiers",
             What::Pool => "pools",
+            What::Registry => "registries",
         }
     }
 
     fn word(self) -> &'static str {
         match self {
             What::Class => "class",
+            What::Registry => "registry",
             other => other.section().trim_end_matches('s'),
         }
     }
@@ -58,7 +61,7 @@ impl Known {
     pub fn new(root: &Node<'_>, elsewhere: &Elsewhere<'_>, environment: Name) -> Self {
         let mut here = BTreeMap::new();
         let mut other = BTreeMap::new();
-        for what in [What::Provider, What::Tenant, What::Class, What::Network, What::Tier, What::Pool] {
+        for what in [What::Provider, What::Tenant, What::Class, What::Network, What::Tier, What::Pool, What::Registry] {
             let section = what.section();
             let entries = root.get(section).map(Node::entries).unwrap_or_default();
             let mut names: BTreeSet<String> = entries.iter().map(|entry| entry.key.to_string()).collect();

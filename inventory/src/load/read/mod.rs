@@ -6,6 +6,7 @@
 mod access;
 mod bootstrap;
 pub use self::bootstrap::MAX_TEXT;
+mod clusters;
 mod existing;
 mod known;
 mod networks;
@@ -115,7 +116,10 @@ impl<'n, 's> Reader<'n, 's> {
         let mut images = self.images();
         let networks = self.networks(&mut providers);
         let tiers = self.tiers();
-        let pools = self.pools(&providers, &networks, &mut images);
+        let registries = self.registries();
+        let mut pools = self.pools(&providers, &networks, &mut images, &registries);
+        let clusters = self.clusters();
+        self.fit_to_clusters(&mut pools, &clusters);
         Desired {
             inventory: inventory.unwrap_or_else(|| environment.clone()),
             environment,
@@ -128,6 +132,7 @@ impl<'n, 's> Reader<'n, 's> {
             backends: self.backends(),
             tiers,
             pools,
+            clusters,
             policy: self.policy(),
             moved: self.moved(),
             providers,

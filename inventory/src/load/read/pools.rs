@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Reader,
+    clusters::Registries,
     existing::{Sort, base_access},
     known::What,
     places::{Places, can},
@@ -27,10 +28,14 @@ impl<'n, 's> Reader<'n, 's> {
         providers: &Providers,
         networks: &BTreeMap<Name, NetworkDecl>,
         images: &mut Images,
+        registries: &Registries,
     ) -> BTreeMap<Name, PoolSpec> {
         let mut pools = BTreeMap::new();
         for entry in self.section("pools") {
-            let pool = self.pool(entry, providers, networks, images);
+            let mut pool = self.pool(entry, providers, networks, images);
+            if let Some(bootstrap) = entry.value.get("bootstrap") {
+                pool.bootstrap.runtime = self.runtime(bootstrap, registries);
+            }
             if let Ok(name) = Name::new(&entry.key) {
                 pools.insert(name, pool);
             }

@@ -239,7 +239,10 @@ fn moved(reader: &mut Reader<'_, '_>) {
         let at = entry.value.span;
         let wrong = if old.kind != new.kind {
             Some(format!("{old} cannot become {new}: they are not of one kind"))
-        } else if matches!(old.kind, Kind::Pool | Kind::Tenant | Kind::Snapshot | Kind::Backup) {
+        } else if matches!(
+            old.kind,
+            Kind::Pool | Kind::Tenant | Kind::Snapshot | Kind::Backup | Kind::Cluster | Kind::Member
+        ) {
             Some(format!("moving a {} as a whole is not carried out yet; list its hosts", old.kind))
         } else if olds.contains(to) {
             Some(format!("{new} is moved on itself: name where {old} ends up"))
@@ -250,7 +253,7 @@ fn moved(reader: &mut Reader<'_, '_>) {
             Kind::Network => reader.known.has(What::Network, &new.name),
             Kind::Host => hosts.has(&new.name),
             Kind::Volume => new.name.split_once('.').is_some_and(|(host, _)| hosts.has(host)),
-            Kind::Pool | Kind::Tenant | Kind::Snapshot | Kind::Backup => true,
+            Kind::Pool | Kind::Tenant | Kind::Snapshot | Kind::Backup | Kind::Cluster | Kind::Member => true,
         };
         if let Some(message) = wrong {
             problems.push(Diagnostic::at(at, message));

@@ -45,6 +45,13 @@ pub enum Act {
     Package(Text),
     /// Call one function of `act.sh`.
     Call(String),
+    /// Call one function with a file `$f` that only root may read, and that is gone afterwards.
+    Fed {
+        /// The call.
+        call: String,
+        /// Content of the file.
+        content: Text,
+    },
     /// Write a file whole: beside its place, then renamed.
     File {
         /// Absolute path.

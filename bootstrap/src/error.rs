@@ -108,6 +108,11 @@ pub enum Refusal {
         /// What it is.
         init: Text,
     },
+    /// It is not a host for this.
+    Unfit {
+        /// Why.
+        why: Text,
+    },
     /// The rights for a change are missing, or it can never be made.
     Denied {
         /// Which item.
@@ -124,6 +129,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::NoApt => f.write_str("packages need apt, and this host has none"),
             Refusal::NoSystemd { init } => write!(f, "services need systemd, and process 1 of this host is `{init}`"),
+            Refusal::Unfit { why } => f.write_str(why),
             Refusal::Denied { item, why, unprivileged: false } => write!(f, "{item}: {why}"),
             Refusal::Denied { item, why, unprivileged: true } => {
                 write!(f, "{item}: {why} (the login user is not root and `sudo -n` does not work)")

@@ -50,6 +50,15 @@ pub struct Facts {
     pub sudo: bool,
     /// Seconds by which its clock is ahead of ours, up to the time of a round trip.
     pub skew: i64,
+    /// Whether processes are limited by the first version of cgroups.
+    #[serde(default)]
+    pub cgroup_v1: bool,
+    /// Whether it can run virtual machines.
+    #[serde(default)]
+    pub kvm: bool,
+    /// Whether its kernel confines programs with AppArmor.
+    #[serde(default)]
+    pub apparmor: bool,
     /// Its addresses.
     pub addresses: Vec<Text>,
 }
@@ -96,6 +105,9 @@ impl Facts {
         facts.group = text("group");
         facts.home = text("home");
         facts.sudo = yes("sudo");
+        facts.cgroup_v1 = values.get("cgroup") == Some(&"v1");
+        facts.kvm = yes("kvm");
+        facts.apparmor = yes("apparmor");
         facts.skew = number("clock").and_then(|n| i64::try_from(n).ok()).map_or(0, |clock| clock - now());
         Some(facts)
     }

@@ -7,6 +7,7 @@
 //! | [`facts`] | what a host is, read in one go |
 //! | [`rendered`] | what is asked for, with all contents in full |
 //! | [`phases`] | pure functions `(&Facts, &Rendered) -> Vec<Command>`, and their order |
+//! | [`cluster`] | hosts as members of clusters: commands and questions |
 //! | [`script`] | the words of commands in POSIX `sh` |
 //! | [`link`] | what the runner needs from a transport |
 //! | [`runner`] | observes and applies |
@@ -15,6 +16,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that fails says where"))]
 
 pub mod clean;
+pub mod cluster;
 pub mod command;
 mod diff;
 pub mod error;

@@ -7,9 +7,13 @@ use std::{
 
 use pool_inventory::{
     Bytes, FileMode, Name, Text,
-    desired::{BootstrapSpec, DirectorySpec, FileSource, ScriptSpec, ServiceSpec, TemplateSource, UserSpec},
+    desired::{
+        BootstrapSpec, DirectorySpec, FileSource, NodeSpec, RuntimeSpec, ScriptSpec, ServiceSpec, TemplateSource,
+        UserSpec,
+    },
 };
 use russh::keys::HashAlg;
+use zeroize::Zeroizing;
 
 /// A [`BootstrapSpec`] for one host: templates are rendered, everything is checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +34,50 @@ pub struct Rendered {
     pub services: BTreeMap<Text, ServiceSpec>,
     /// See [`BootstrapSpec::scripts`].
     pub scripts: BTreeMap<Name, ScriptSpec>,
+    /// See [`BootstrapSpec::runtime`].
+    pub runtime: Option<Runtime>,
+    /// See [`BootstrapSpec::node`].
+    pub node: Option<Node>,
+}
+
+/// What runs containers, with what it needs to log in to registries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    /// What is asked for.
+    pub spec: RuntimeSpec,
+    /// Passwords of its registries, by name.
+    pub passwords: BTreeMap<Name, Password>,
+}
+
+/// What a member of a Kubernetes cluster needs before it joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What is asked for.
+    pub spec: NodeSpec,
+    /// Version of the packages that are installed where none are.
+    pub package: Text,
+}
+
+/// A password, which no message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// A password.
+    pub fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// What it is.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
 }
 
 /// A volume that is attached to a host and mounted by it.
@@ -127,6 +175,8 @@ pub fn render<E: std::error::Error + 'static>(
         sysctl: spec.sysctl.clone(),
         services: spec.services.clone(),
         scripts: spec.scripts.clone(),
+        runtime: spec.runtime.as_ref().map(|spec| Runtime { spec: (**spec).clone(), passwords: BTreeMap::new() }),
+        node: spec.node.as_ref().map(|spec| Node { spec: (**spec).clone(), package: "".into() }),
     };
     rendered.checked()
 }
@@ -140,6 +190,17 @@ impl Rendered {
     /// The same with volumes that the host mounts itself.
     pub fn with_mounts(self, mounts: BTreeMap<Text, Mount>) -> Result<Rendered, RenderError<Infallible>> {
         Rendered { mounts, ..self }.checked()
+    }
+
+    /// The same with passwords of registries, and the version of packages of Kubernetes.
+    pub fn with_cluster(mut self, passwords: BTreeMap<Name, Password>, package: Option<Text>) -> Rendered {
+        if let Some(runtime) = &mut self.runtime {
+            runtime.passwords = passwords;
+        }
+        if let (Some(node), Some(package)) = (&mut self.node, package) {
+            node.package = package;
+        }
+        self
     }
 
     fn checked<E: std::error::Error + 'static>(self) -> Result<Rendered, RenderError<E>> {

@@ -3,7 +3,9 @@
 mod directories;
 mod files;
 mod mounts;
+pub(crate) mod node;
 mod packages;
+mod runtime;
 mod scripts;
 mod services;
 mod sysctl;
@@ -24,6 +26,8 @@ pub const PHASES: &[(&str, Phase)] = &[
     ("directories", directories::commands),
     ("files", files::commands),
     ("sysctl", sysctl::commands),
+    ("runtime", runtime::commands),
+    ("node", node::commands),
     ("services", services::commands),
     ("scripts", scripts::commands),
 ];
@@ -47,7 +51,7 @@ pub(crate) use mounts::release;
 const SHORT: Duration = Duration::from_secs(60);
 
 /// What an item is called, harmless in messages whatever is in its name.
-fn item(kind: &str, name: &str) -> pool_inventory::Text {
+pub(crate) fn item(kind: &str, name: &str) -> pool_inventory::Text {
     crate::clean::line(format!("{kind} {name}").as_bytes()).into()
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::item;
+use pool_inventory::Text;
+
+use super::{item, node, runtime};
 use crate::{
     command::{Act, Command},
     error::Refusal,
@@ -15,11 +17,16 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
-    if !want.packages.is_empty() && !facts.apt {
+    let mut all = want.packages.clone();
+    all.extend(want.runtime.iter().flat_map(|runtime| runtime::packages(&runtime.spec)).map(|name| Text::from(*name)));
+    if want.node.is_some() {
+        all.extend(node::packages(facts).into_iter().map(Text::from));
+    }
+    if !all.is_empty() && !facts.apt {
         return Err(Refusal::NoApt);
     }
-    let command = |name: &pool_inventory::Text| {
+    let command = |name: &Text| {
         Command::new(item("package", name), format!("probe_package {}", quote(name)), Act::Package(name.clone()), LIMIT)
     };
-    Ok(want.packages.iter().map(command).collect())
+    Ok(all.iter().map(command).collect())
 }

@@ -30,7 +30,7 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
     Ok(settings.chain([files::command(facts, &FILE.into(), &file)]).collect())
 }
 
-fn setting(key: &str, value: &str) -> Command {
+pub(super) fn setting(key: &str, value: &str) -> Command {
     let arguments = format!("{} {}", quote(&path(key)), quote(value));
     Command::new(
         item("sysctl", key),

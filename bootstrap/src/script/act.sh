@@ -3,7 +3,7 @@ DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
 f='' t='' bad=0
 # begin N: a marker on both outputs, so that what comes between two of them belongs to one item.
-begin() { f='' bad=0; printf 'B %s\n' "$1"; printf '\n%s %s\n' "$mark" "$1" >&2; }
+begin() { f='' bad=0 held=''; printf 'B %s\n' "$1"; printf '\n%s %s\n' "$mark" "$1" >&2; }
 # end N STATUS [OUTCOME]
 end() {
   if [ "$2" = 0 ]; then printf 'E %s %s\n' "$1" "${3:-changed}"; return; fi

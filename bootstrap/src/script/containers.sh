@@ -1,0 +1,119 @@
+# What runs containers, and what a Kubernetes node stands on.
+# stale UNIT FILE...: why a service must be started anew; nothing: it runs, and with what its files say now. A note of our
+# own start tells what it read; without one, the file must be older than the start.
+stale() {
+  u=$1; shift
+  set -- "$(sum_of "$@")" "$@"
+  show=$(systemctl show -p ActiveState -p UnitFileState -p MainPID "$u")
+  case $show in *UnitFileState=enabled*) ;; *) echo 'is not enabled'; return;; esac
+  case $show in *ActiveState=active*) ;; *) echo 'is not running'; return;; esac
+  pid=${show#*MainPID=}; pid=${pid%%"$nl"*}
+  read -r a b 2>/dev/null <"/run/pool/$u" || a=''
+  if [ "$a" = "$pid" ]; then
+    [ "$b" = "$1" ] || echo 'runs with what its files said before'
+    return
+  fi
+  shift
+  since=$(date -d "$(systemctl show -p ActiveEnterTimestamp --value "$u")" +%s)
+  for x in "$@"; do
+    [ ! -e "$x" ] || [ "$(stat -c %Y -- "$x")" -lt "$since" ] || { echo "was started before $x was written"; return; }
+  done
+}
+nl='
+'
+sum_of() { cat -- "$@" 2>/dev/null | sha256sum | cut -c1-64; }
+# probe_engine UNIT FILE..., act_engine UNIT FILE...
+probe_engine() {
+  why=$(stale "$@")
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"; denied 'only root can change services'
+}
+act_engine() {
+  [ -n "$(stale "$@")" ] || { held=1; return 0; }
+  unit=$1; shift
+  systemctl daemon-reload && systemctl -q enable "$unit" && lim 120 systemctl restart "$unit" || return
+  mkdir -p /run/pool && echo "$(systemctl show -p MainPID --value "$unit") $(sum_of "$@")" >"/run/pool/$unit"
+}
+# probe_program PATH WHAT: something that others must have put there.
+probe_program() {
+  [ -x "$1" ] && { ok; return; }
+  missing; denied "$1 is not on the host; bring $2 with \`unpack\` or \`files\`" disk
+}
+act_program() { [ -x "$1" ] && held=1 || { echo "$1 is not there" >&2; return 1; }; }
+# probe_shim: gVisor's part for containerd speaks to containerd 1.7 and later.
+probe_shim() {
+  case $(containerd --version 2>/dev/null) in
+    *' 1.'[0-6].*|*' v1.'[0-6].*) differs 'containerd is too old for gVisor'; denied 'gVisor needs containerd 1.7 or later; give `programs`' disk;;
+    *) ok;;
+  esac
+}
+act_shim() {
+  case $(containerd --version) in *' 1.'[0-6].*|*' v1.'[0-6].*) echo 'gVisor needs containerd 1.7 or later' >&2; return 1;; esac
+  held=1
+}
+# probe_reach HOST PORT FILE: whether a port can be reached, asked only while FILE is not there.
+probe_reach() {
+  [ ! -e "$3" ] || { ok; return; }
+  command -v bash >/dev/null || { ok; return; }
+  lim 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null && { ok; return; }
+  missing; denied "nothing answers at $1:$2 from this host" disk
+}
+# probe_swap, act_swap: no swap now, none after a boot.
+probe_swap() {
+  why=
+  [ "$(wc -l </proc/swaps)" -le 1 ] || why='swap is on'
+  ! grep -qE '^[^#].*[[:space:]]swap[[:space:]]' /etc/fstab 2>/dev/null || why="${why:+$why; }/etc/fstab turns swap on"
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"; denied 'only root can turn swap off'
+}
+act_swap() {
+  swapoff -a || return
+  [ ! -e /etc/fstab ] || sed -i -E 's/^([^#].*[[:space:]]swap[[:space:]].*)/# pool: &/' /etc/fstab
+}
+# probe_module NAME, act_module NAME
+probe_module() {
+  [ -d "/sys/module/$1" ] && { ok; return; }
+  missing; denied 'only root can load modules'
+}
+act_module() { modprobe -- "$1"; }
+# kube_version PACKAGE: the installed version; fails where there is none.
+kube_version() {
+  case $(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null) in
+    'installed '*) dpkg-query -W -f '${Version}' "$1";;
+    *) return 1;;
+  esac
+}
+# probe_kubernetes, act_kubernetes VERSION LIST: kubeadm, kubelet and kubectl, of any version, so that a member is changed by
+# its own steps alone.
+probe_kubernetes() {
+  why=
+  for p in kubeadm kubelet kubectl; do
+    kube_version "$p" >/dev/null || why="${why:+$why, }$p"
+  done
+  [ -z "$why" ] || { missing; denied 'only root can install packages'; return; }
+  held_back kubeadm kubelet kubectl || { differs 'its packages are not held'; denied 'only root can hold packages'; return; }
+  systemctl -q is-enabled kubelet.service && ok || { differs 'kubelet is not enabled'; denied 'only root can change services'; }
+}
+held_back() {
+  marks=" $(apt-mark showhold 2>/dev/null | tr '\n' ' ')"
+  for p in "$@"; do case $marks in *" $p "*) ;; *) return 1;; esac; done
+}
+act_kubernetes() {
+  need=
+  for p in kubeadm kubelet kubectl; do
+    kube_version "$p" >/dev/null || need="$need $p=$1"
+  done
+  [ -z "$need" ] || kube_install "$2" $need || return
+  apt-mark hold kubeadm kubelet kubectl >/dev/null && systemctl -q enable kubelet.service
+}
+# kube_install LIST NAME=VERSION...: from one repository where LIST names one, for which alone the index is read.
+kube_install() {
+  list=$1; shift
+  if [ -n "$list" ]; then
+    lim 300 apt-get -q -o DPkg::Lock::Timeout=300 -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=- \
+      -o APT::Get::List-Cleanup=0 update
+  else
+    lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
+  fi || return
+  apt_install --allow-change-held-packages --allow-downgrades "$@"
+}

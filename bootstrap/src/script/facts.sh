@@ -17,4 +17,8 @@ if [ -r /proc/meminfo ]; then { read -r a b c && k memory_kib "$b"; } </proc/mem
   if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then k sudo yes; fi
   for a in $(hostname -I 2>/dev/null); do k address "$a"; done
 } </dev/null
+{ [ -e /sys/fs/cgroup/cgroup.controllers ] || k cgroup v1; [ ! -c /dev/kvm ] || k kvm yes; }
+if [ -r /sys/module/apparmor/parameters/enabled ]; then
+  read -r a </sys/module/apparmor/parameters/enabled; [ "$a" != Y ] || k apparmor yes
+fi
 { echo end=facts; }

@@ -88,7 +88,7 @@ impl Say<'_> {
                 out.extend_from_slice(MOUNTS.as_bytes());
                 out.extend_from_slice(PROBE_HEAD.as_bytes());
             }
-            Say::Library(library) => out.extend_from_slice(library_text(*library).as_bytes()),
+            Say::Library(library) => functions(out, *library),
             Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
             Say::ProbeEnd => line(out, "{ echo 'P end'; }"),
             Say::ActHead(mark) => act_head(out, *mark),
@@ -112,18 +112,19 @@ fn act_head(out: &mut Vec<u8>, mark: u64) {
     line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
 }
 
-fn library_text(library: Library) -> &'static str {
-    match library {
-        Library::Containers => CONTAINERS,
-        Library::Kubernetes => KUBERNETES,
-        Library::Swarm => SWARM,
-    }
+fn functions(out: &mut Vec<u8>, library: Library) {
+    let texts: &[&str] = match library {
+        Library::Containers => &[CONTAINERS],
+        Library::Kubernetes => &[CONTAINERS, KUBERNETES],
+        Library::Swarm => &[SWARM],
+    };
+    texts.iter().for_each(|text| out.extend_from_slice(text.as_bytes()));
 }
 
 /// Each line of the answer stands after a bar.
 fn ask(out: &mut Vec<u8>, question: &Question) {
     out.extend_from_slice(COMMON.as_bytes());
-    out.extend_from_slice(library_text(question.library).as_bytes());
+    functions(out, question.library);
     let call = &question.call;
     line(
         out,
@@ -142,7 +143,15 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
             };
             line(out, &format!("{{ begin {n}; {install}has_package {}; end {n} $?; }}", quote(name)));
         }
-        Act::Call(call) => line(out, &format!("{{ begin {n}; {{ {call}; }} >&2; end {n} $?; }} </dev/null")),
+        Act::Call(call) => {
+            line(out, &format!("{{ begin {n}; {{ {call}; }} >&2; end {n} $? ${{held:+same}}; }} </dev/null"))
+        }
+        Act::Fed { call, content } => {
+            line(out, &format!("{{ begin {n}; open_script; }}"));
+            append_content(out, content);
+            let room = "{ [ \"$bad\" = 0 ] || { echo \"no room in $tmp\"; false; }; }";
+            line(out, &format!("{{ {{ {room} && {call}; }} >&2 </dev/null; end {n} $? ${{held:+same}}; }}"));
+        }
         Act::File { path, content, mode, owner, group } => {
             line(out, &format!("{{ begin {n}; open_file {}; }}", quote(path)));
             append_content(out, content);

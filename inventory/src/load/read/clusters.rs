@@ -200,9 +200,9 @@ impl<'n, 's> Reader<'n, 's> {
         let otherwise = Version { major: 1, minor: 0, patch: 0 };
         let Some(at) = node.get("version") else { return otherwise };
         match at.text().unwrap_or_default().parse() {
-            Ok(version @ Version { major: 1, minor: 29.., .. }) => version,
+            Ok(version @ Version { major: 1, minor: 31.., .. }) => version,
             Ok(version) => {
-                self.say(at.span, format!("Kubernetes {version} is not supported"), "1.29 and later are");
+                self.say(at.span, format!("Kubernetes {version} is not supported"), "1.31 and later are");
                 otherwise
             }
             Err(error) => {

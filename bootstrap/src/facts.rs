@@ -69,6 +69,16 @@ impl Facts {
         self.uid == 0 || self.sudo
     }
 
+    /// Whether changes are made through sudo.
+    pub(crate) fn by_sudo(&self) -> bool {
+        self.uid != 0 && self.sudo
+    }
+
+    /// Who makes changes, where that is who logs in.
+    pub(crate) fn acting(&self) -> Option<&Facts> {
+        Some(self).filter(|facts| !facts.by_sudo())
+    }
+
     /// Reads what `facts.sh` prints; none if it is not that.
     pub(crate) fn parse(lines: &[String]) -> Option<Facts> {
         let mut facts = Facts::default();
@@ -126,17 +136,30 @@ mod tests {
         Facts::parse(&text.lines().filter(|l| *l != crate::runner::START).map(str::to_owned).collect::<Vec<_>>())
     }
 
+    fn told_by(shell: &str, script: &str) -> Facts {
+        let out = std::process::Command::new(shell).args(["-c", script]).output().unwrap();
+        parse(std::str::from_utf8(&out.stdout).unwrap()).unwrap()
+    }
+
     #[test]
     fn this_machine_tells_its_facts() {
         let mut script = Vec::new();
         crate::script::Say::Facts.script(&mut script);
-        let out =
-            std::process::Command::new("sh").args(["-c", std::str::from_utf8(&script).unwrap()]).output().unwrap();
-        let facts = parse(std::str::from_utf8(&out.stdout).unwrap()).unwrap();
+        let facts = told_by("sh", std::str::from_utf8(&script).unwrap());
         assert_eq!(&*facts.system, "Linux");
         assert!(facts.cpus > 0 && facts.memory > Bytes(1 << 20) && facts.disk_free > Bytes(0), "{facts:?}");
         assert!(!facts.os.is_empty() && !facts.init.is_empty() && !facts.user.is_empty(), "{facts:?}");
         assert!(facts.skew.abs() < 5);
+    }
+
+    #[test]
+    fn facts_can_be_asked_for_in_one_line_of_any_login_shell() {
+        let line = crate::script::Say::Facts.one_line().unwrap();
+        assert!(!line.contains(['\'', '!', '\n']) && line.len() < 2500, "{line}");
+        for shell in ["sh", "bash"] {
+            let facts = told_by(shell, &format!("exec {shell} -c '{line} exec {shell} -s' </dev/null"));
+            assert!(facts.cpus > 0 && facts.disk_free > Bytes(0) && !facts.user.is_empty(), "{shell}: {facts:?}");
+        }
     }
 
     #[test]

@@ -103,18 +103,18 @@ fn acts_are_whole_statements() {
     insta::assert_snapshot!(text, @r#"
     { begin 0; act_packages 'chrony' 'curl' && has_package 'chrony'; end 0 $?; }
     { begin 1; has_package 'curl'; end 1 $?; }
-    { begin 2; { act_user 'ops' '/bin/bash' 'adm' 'docker'; } >&2; end 2 $?; } </dev/null
+    { begin 2; { act_user 'ops' '/bin/bash' 'adm' 'docker'; } >&2; end 2 $? ${held:+same}; } </dev/null
     { begin 3; open_keys; }
     { w '# managed by pool
     ssh-ed25519 AAAA ops@example.net
     '; }
     { close_keys 'ops' 1; end 3 $?; }
-    { begin 4; { act_sudo 'ops' 1; } >&2; end 4 $?; } </dev/null
-    { begin 5; { act_user 'plain' '/bin/bash'; } >&2; end 5 $?; } </dev/null
+    { begin 4; { act_sudo 'ops' 1; } >&2; end 4 $? ${held:+same}; } </dev/null
+    { begin 5; { act_user 'plain' '/bin/bash'; } >&2; end 5 $? ${held:+same}; } </dev/null
     { begin 6; open_keys; }
     { close_keys 'plain' 0; end 6 $?; }
-    { begin 7; { act_sudo 'plain' 0; } >&2; end 7 $?; } </dev/null
-    { begin 8; { act_directory '/srv/it'\''s' 750 '1000' '1000'; } >&2; end 8 $?; } </dev/null
+    { begin 7; { act_sudo 'plain' 0; } >&2; end 7 $? ${held:+same}; } </dev/null
+    { begin 8; { act_directory '/srv/it'\''s' 750 '1000' '1000'; } >&2; end 8 $? ${held:+same}; } </dev/null
     { begin 9; open_file '/etc/motd'; }
     { w 'hello
     '; }
@@ -122,13 +122,13 @@ fn acts_are_whole_statements() {
     { begin 10; open_file '/etc/secret'; }
     { w 'secret'; }
     { close_file '/etc/secret' 640 'www-data' 'adm'; end 10 $?; set -- "$@" '/etc/secret'; }
-    { begin 11; { act_sysctl 'net/ipv4/ip_forward' '1'; } >&2; end 11 $?; } </dev/null
+    { begin 11; { act_sysctl 'net/ipv4/ip_forward' '1'; } >&2; end 11 $? ${held:+same}; } </dev/null
     { begin 12; open_file '/etc/sysctl.d/90-pool.conf'; }
     { w '# managed by pool
     net.ipv4.ip_forward = 1
     '; }
     { close_file '/etc/sysctl.d/90-pool.conf' 644 '0' '0'; end 12 $?; set -- "$@" '/etc/sysctl.d/90-pool.conf'; }
-    { begin 13; { act_service 'chrony' 1 0; } >&2; end 13 $?; } </dev/null
+    { begin 13; { act_service 'chrony' 1 0; } >&2; end 13 $? ${held:+same}; } </dev/null
     { begin 14; same=0; lim 60 sh -c 'test -e '\''/joined'\''' >&2 </dev/null && same=1; open_script; }
     { w '#!/bin/bash
     kubeadm join
@@ -164,9 +164,9 @@ fn every_script_is_a_whole_posix_script() {
     for facts in [debian(), Facts { uid: 0, ..debian() }] {
         let all = commands(&facts, &full()).unwrap();
         let mut probes = Vec::new();
-        Say::ProbeHead.script(&mut probes);
+        Say::ProbeHead { who: Some(&facts), lazy: true }.script(&mut probes);
         let mut acts = Vec::new();
-        Say::ActHead(7).script(&mut acts);
+        Say::ActHead { who: None, mark: 7 }.script(&mut acts);
         for (number, command) in all.iter().enumerate() {
             Say::Probe(number, command).script(&mut probes);
             Say::Act { number, command, packages: &["a"] }.script(&mut acts);

@@ -46,7 +46,7 @@ pub(super) async fn act(
 }
 
 struct Talk<'a> {
-    sudo: bool,
+    facts: &'a Facts,
     todo: &'a [&'a Command],
     packages: Vec<&'a str>,
     cancel: &'a CancellationToken,
@@ -85,7 +85,7 @@ enum Trouble {
 
 impl<'a> Talk<'a> {
     fn new(
-        facts: &Facts,
+        facts: &'a Facts,
         todo: &'a [&'a Command],
         cancel: &'a CancellationToken,
         on: &'a mut (dyn FnMut(ItemEvent) + Send),
@@ -98,7 +98,7 @@ impl<'a> Talk<'a> {
         let mut libraries = libraries(todo.iter().copied());
         libraries.reverse();
         Self {
-            sudo: facts.uid != 0 && facts.sudo,
+            facts,
             todo,
             packages: packages.collect(),
             cancel,
@@ -227,12 +227,12 @@ fn limit(command: &Command) -> Duration {
 
 impl Dialogue for Talk<'_> {
     fn sudo(&self) -> bool {
-        self.sudo
+        self.facts.by_sudo()
     }
 
     fn next(&mut self) -> Next<'_> {
         if !std::mem::replace(&mut self.head, true) {
-            return Next::Say(Say::ActHead(self.mark));
+            return Next::Say(Say::ActHead { who: self.facts.acting(), mark: self.mark });
         }
         if let Some(library) = self.libraries.pop() {
             return Next::Say(Say::Library(library));

@@ -78,7 +78,7 @@ pub enum ItemEvent {
 /// Looks at a host, in one session (two with sudo), and changes nothing.
 pub async fn observe(link: &mut dyn Link, want: &Rendered) -> Result<Report, BootstrapError> {
     let facts = facts::facts(link).await?;
-    let (commands, findings) = look(link, &facts, &|facts| phases::commands(facts, want)).await?;
+    let (commands, findings) = look(link, &facts, &|facts| phases::commands(facts, want), false).await?;
     let drifts = commands.iter().zip(&findings).filter_map(|(command, finding)| finding.drift(command));
     Ok(Report { drifts: drifts.collect(), facts })
 }
@@ -146,7 +146,7 @@ async fn due(
     want: &Phases<'_>,
     on: &mut (dyn FnMut(ItemEvent) + Send),
 ) -> Result<(Vec<Command>, Vec<usize>), BootstrapError> {
-    let (commands, findings) = look(link, facts, want).await?;
+    let (commands, findings) = look(link, facts, want, true).await?;
     let refusals: Vec<Refusal> =
         commands.iter().zip(&findings).filter_map(|(command, finding)| finding.refusal(command, facts)).collect();
     if !refusals.is_empty() {
@@ -180,13 +180,14 @@ async fn look(
     link: &mut dyn Link,
     facts: &Facts,
     want: &Phases<'_>,
+    lazy: bool,
 ) -> Result<(Vec<Command>, Vec<probe::Finding>), BootstrapError> {
     let refused = |refusals| BootstrapError::Refused { at: link.at(), refusals };
     let commands = want(facts).map_err(refused)?;
     if commands.is_empty() {
         return Ok((commands, Vec::new()));
     }
-    let findings = probe::probe(link, facts, &commands).await?;
+    let findings = probe::probe(link, facts, &commands, lazy).await?;
     Ok((commands, findings))
 }
 

@@ -69,13 +69,15 @@ impl Finding {
     }
 }
 
-/// Looks at all items in one session; the findings are in the order of the commands.
+/// Looks at all items in one session; the findings are in the order of the commands. `lazy`: items that are looked at
+/// again before they are changed count as missing, unasked, once something before them is to be done.
 pub(super) async fn probe(
     link: &mut dyn Link,
     facts: &Facts,
     commands: &[Command],
+    lazy: bool,
 ) -> Result<Vec<Finding>, BootstrapError> {
-    let mut talk = Talk::new(facts, commands);
+    let mut talk = Talk::new(facts, commands, lazy);
     let exit = link.converse(&mut talk).await?;
     let at = link.at();
     if talk.flooded {
@@ -88,7 +90,8 @@ pub(super) async fn probe(
 }
 
 struct Talk<'a> {
-    sudo: bool,
+    facts: &'a Facts,
+    lazy: bool,
     commands: &'a [Command],
     libraries: Vec<Library>,
     /// Pieces said: the head, the libraries, the probes, the end.
@@ -108,9 +111,10 @@ struct Answers {
 }
 
 impl<'a> Talk<'a> {
-    fn new(facts: &Facts, commands: &'a [Command]) -> Self {
+    fn new(facts: &'a Facts, commands: &'a [Command], lazy: bool) -> Self {
         Self {
-            sudo: facts.uid != 0 && facts.sudo,
+            facts,
+            lazy,
             commands,
             libraries: libraries(commands),
             said: 0,
@@ -170,14 +174,14 @@ impl Answers {
 
 impl Dialogue for Talk<'_> {
     fn sudo(&self) -> bool {
-        self.sudo
+        self.facts.by_sudo()
     }
 
     fn next(&mut self) -> Next<'_> {
         let said = self.said;
         self.said += 1;
         if said == 0 {
-            return Next::Say(Say::ProbeHead);
+            return Next::Say(Say::ProbeHead { who: self.facts.acting(), lazy: self.lazy });
         }
         if let Some(library) = self.libraries.get(said - 1) {
             return Next::Say(Say::Library(*library));

@@ -75,7 +75,7 @@ close_keys() {
   [ -d "$h" ] || { echo "the user $1 has no home directory" >&2; return 1; }
   put='umask 077; cd "$1" && { [ -d .ssh ] || mkdir .ssh; } && cat >.ssh/.pool-keys && mv -f .ssh/.pool-keys .ssh/authorized_keys'
   [ "$2" = 1 ] || put='rm -f "$1/.ssh/authorized_keys"'
-  if [ "$1" = "$(id -un)" ]; then sh -c "$put" sh "$h" <"$f" >&2
+  if [ "$1" = "$own_user" ]; then sh -c "$put" sh "$h" <"$f" >&2
   else su -s /bin/sh -c "set -- '$(printf %s "$h" | sed "s/'/'\\\\''/g")'; $put" -- "$1" <"$f" >&2; fi
 }
 # act_sudo USER WANTED(1|0)

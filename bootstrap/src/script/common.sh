@@ -1,8 +1,3 @@
-echo 'pool start'
-LC_ALL=C
-set -f
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-export LC_ALL PATH
 # lim SECONDS COMMAND...: the command, stopped with all that it started after that time, where the host can do that.
 if command -v timeout >/dev/null 2>&1; then
 lim() { lim_s=$1; shift; timeout -k 5 "$lim_s" "$@"; }

@@ -5,13 +5,18 @@
 
 mod quote;
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::LazyLock, time::Duration};
 
 pub use quote::{append_content, quote};
 
-use crate::command::{Act, Command, Library};
+use crate::{
+    command::{Act, Command, Library},
+    facts::Facts,
+};
 
-/// Shared by all scripts.
+/// What every script begins with.
+pub const START: &str = include_str!("start.sh");
+/// Shared by probes and acts.
 pub const COMMON: &str = include_str!("common.sh");
 /// Prints facts.
 pub const FACTS: &str = include_str!("facts.sh");
@@ -36,15 +41,26 @@ pub enum Say<'a> {
     /// Print the facts.
     Facts,
     /// Get ready for probes.
-    ProbeHead,
+    ProbeHead {
+        /// Who runs them; none: the shell finds out.
+        who: Option<&'a Facts>,
+        /// Whether what is looked at again before it is changed need not be looked at now, once something before it does
+        /// not hold.
+        lazy: bool,
+    },
     /// Get ready for items that need further functions.
     Library(Library),
     /// Look at the item with this number.
     Probe(usize, &'a Command),
     /// No more probes follow.
     ProbeEnd,
-    /// Get ready for changes; the number marks their output.
-    ActHead(u64),
+    /// Get ready for changes.
+    ActHead {
+        /// Who makes them; none: the shell finds out.
+        who: Option<&'a Facts>,
+        /// Marks their output.
+        mark: u64,
+    },
     /// Change the item with this number; `packages` is all that the first package item installs, empty for the others.
     Act {
         /// Its number.
@@ -80,22 +96,48 @@ impl Say<'_> {
     pub fn script(&self, out: &mut Vec<u8>) {
         match self {
             Say::Facts => {
-                out.extend_from_slice(COMMON.as_bytes());
+                out.extend_from_slice(START.as_bytes());
                 out.extend_from_slice(FACTS.as_bytes());
             }
-            Say::ProbeHead => {
+            Say::ProbeHead { who, lazy } => {
+                out.extend_from_slice(START.as_bytes());
                 out.extend_from_slice(COMMON.as_bytes());
                 out.extend_from_slice(MOUNTS.as_bytes());
                 out.extend_from_slice(PROBE_HEAD.as_bytes());
+                line(out, &format!("{{ {}; lazy={} off=0; }} </dev/null", whoami(*who), u8::from(*lazy)));
             }
             Say::Library(library) => functions(out, *library),
             Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
             Say::ProbeEnd => line(out, "{ echo 'P end'; }"),
-            Say::ActHead(mark) => act_head(out, *mark),
+            Say::ActHead { who, mark } => act_head(out, *who, *mark),
             Say::Act { number, command, packages } => act(out, *number, command, packages),
             Say::Ask(question) => ask(out, question),
             Say::ActEnd => line(out, "{ [ $# = 0 ] || sync -- \"$@\" 2>/dev/null || :; echo 'Z'; }"),
         }
+    }
+
+    /// The words for a shell that is being started, where they can travel with the command that starts it: one line that
+    /// every login shell takes as it is between single quotes. A server lets nothing else through before the shell runs.
+    pub fn one_line(&self) -> Option<&'static str> {
+        static FACTS_LINE: LazyLock<String> = LazyLock::new(|| one_line(START) + " " + &one_line(FACTS));
+        matches!(self, Say::Facts).then(|| FACTS_LINE.as_str())
+    }
+}
+
+/// Lines whose statements all end with semicolons, without comments and indentation.
+fn one_line(script: &str) -> String {
+    let lines = script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.collect::<Vec<_>>().join(" ")
+}
+
+/// Sets `$uid`, `$own_user`, `$gid` and `$own_group`.
+fn whoami(who: Option<&Facts>) -> String {
+    match who {
+        Some(facts) => {
+            let (user, group) = (quote(&facts.user), quote(&facts.group));
+            format!("uid={} own_user={user} gid={} own_group={group}", facts.uid, facts.gid)
+        }
+        None => "me".to_owned(),
     }
 }
 
@@ -104,11 +146,13 @@ fn line(out: &mut Vec<u8>, text: &str) {
     out.push(b'\n');
 }
 
-fn act_head(out: &mut Vec<u8>, mark: u64) {
+fn act_head(out: &mut Vec<u8>, who: Option<&Facts>, mark: u64) {
+    out.extend_from_slice(START.as_bytes());
     out.extend_from_slice(COMMON.as_bytes());
     out.extend_from_slice(MOUNTS.as_bytes());
     out.extend_from_slice(ACT_HEAD.as_bytes());
-    line(out, &format!("{{ mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }}"));
+    let who = whoami(who);
+    line(out, &format!("{{ {who}; mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }} </dev/null"));
     line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
 }
 
@@ -123,6 +167,7 @@ fn functions(out: &mut Vec<u8>, library: Library) {
 
 /// Each line of the answer stands after a bar.
 fn ask(out: &mut Vec<u8>, question: &Question) {
+    out.extend_from_slice(START.as_bytes());
     out.extend_from_slice(COMMON.as_bytes());
     functions(out, question.library);
     let call = &question.call;
@@ -185,4 +230,31 @@ fn script(out: &mut Vec<u8>, n: usize, check: &str, run: &str, interpreter: &[St
 
 fn words(all: &[&str]) -> String {
     all.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What `me` makes of the words of `id`.
+    fn me(id: &str) -> String {
+        let show = r#"printf '%s|%s|%s|%s' "$uid" "$own_user" "$gid" "$own_group""#;
+        let script = format!("{START}\nid() {{ echo {}; }}\nme\n{show}", quote(id));
+        let answers = ["sh", "bash"].map(|shell| {
+            let out = Command::new(shell).args(["-c", &script]).output().unwrap();
+            String::from_utf8(out.stdout).unwrap().lines().last().unwrap().to_owned()
+        });
+        assert_eq!(answers[0], answers[1]);
+        answers[0].clone()
+    }
+
+    #[test]
+    fn who_we_are_is_read_from_one_process() {
+        assert_eq!(me("uid=0(root) gid=0(root) groups=0(root),4(adm)"), "0|root|0|root");
+        assert_eq!(me("uid=1000(joe) gid=99(domain users) groups=99(domain users)"), "1000|joe|99|domain users");
+        assert_eq!(me("uid=1000 gid=0 euid=5(x) egid=6(root) groups=0(root)"), "1000|1000|0|0");
+        assert_eq!(me("uid=7(a b) gid=8(c) context=system_u:object_r(s0)"), "7|a b|8|c");
+    }
 }

@@ -1,9 +1,8 @@
 # Each probe sets n and says exactly one of these; denied may follow, when the rights to change the item are missing.
 ok() { printf 'P %s ok\n' "$n"; }
-missing() { printf 'P %s missing\n' "$n"; }
-differs() { printf 'P %s differs %s\n' "$n" "$1"; }
+missing() { off=1; printf 'P %s missing\n' "$n"; }
+differs() { off=1; printf 'P %s differs %s\n' "$n" "$1"; }
 denied() { [ "$uid" = 0 ] && [ "$2" != disk ] || printf 'D %s %s\n' "$n" "$1"; }
-uid=$(id -u)
 # may_write PATH: whether an entry can be made or replaced there.
 may_write() {
   d=${1%/*}
@@ -14,7 +13,8 @@ may_write() {
 }
 # may_own OWNER: whether a file of ours can be given to that owner.
 may_own() {
-  case $1 in "$uid"|"$(id -un)") ;; *) denied "only root can give it to $1";; esac
+  [ "$uid" = 0 ] && return
+  case $1 in "$uid"|"$own_user") ;; *) denied "only root can give it to $1";; esac
 }
 # metadata PATH MODE OWNER GROUP: what differs, in words.
 metadata() {
@@ -78,7 +78,7 @@ probe_user() {
 # probe_keys USER SHA256: the user's authorised keys, managed whole; with - for SHA256: none that we wrote.
 probe_keys() {
   h=$(home "$1"); k=$h/.ssh/authorized_keys
-  [ -n "$h" ] || { [ "$2" = - ] && ok || { missing; [ "$1" = "$(id -un)" ] || denied 'only root can write keys of others'; }; return; }
+  [ -n "$h" ] || { [ "$2" = - ] && ok || { missing; [ "$1" = "$own_user" ] || denied 'only root can write keys of others'; }; return; }
   if [ "$2" = - ]; then
     if [ -f "$k" ] && read -r first <"$k" && [ "$first" = '# managed by pool' ]; then differs 'holds keys that are no longer declared'
     else ok; return; fi
@@ -88,7 +88,7 @@ probe_keys() {
     [ "${sum%% *}" = "$2" ] && { ok; return; }
     differs content
   fi
-  [ "$1" = "$(id -un)" ] || denied "only root can write keys of others"
+  [ "$1" = "$own_user" ] || denied "only root can write keys of others"
 }
 # probe_sudo USER WANTED(1|0)
 probe_sudo() {
@@ -126,8 +126,10 @@ probe_service() {
   [ -z "$why" ] && { ok; return; }
   differs "$why"; denied 'only root can change services'
 }
-# probe_script INTERPRETER... -c CHECK: exit status 0 means that nothing is to do.
+# probe_script INTERPRETER... -c CHECK: exit status 0 means that nothing is to do. With $lazy it is not asked where
+# something before it is to be done, because it will be asked again after that.
 probe_script() {
+  [ "$lazy$off" = 11 ] && { missing; return; }
   lim 60 "$@" >/dev/null 2>&1 && { ok; return; }
   case $? in 124|137) differs 'its check did not end within 60 s';; *) missing;; esac
 }

@@ -156,7 +156,7 @@ impl SimLink {
                 let lines: String = question.simulated.lines().map(|line| format!("|{line}\n")).collect();
                 (false, (format!("{START}\n{lines}A 0\n"), ""))
             }
-            Say::ProbeHead | Say::ActHead(_) => (false, (format!("{START}\n"), "")),
+            Say::ProbeHead { .. } | Say::ActHead { .. } => (false, (format!("{START}\n"), "")),
         };
         let failed = !err.is_empty();
         Ok(Answer { out, err, hangs, failed })

@@ -1,6 +1,6 @@
 //! A conversation with a shell on the host, over one session.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{borrow::Cow, future::Future, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use pool_inventory::Text;
@@ -31,15 +31,17 @@ impl Link for SshLink {
     }
 
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {
+        let mut first = Vec::new();
         let mut shell = match self.shell.take() {
             Some(shell) if shell.sudo == talk.sudo() => shell,
             other => {
                 drop(other);
-                self.shell(talk.sudo()).await?
+                let command = opening(talk, &mut first);
+                self.shell(talk.sudo(), &command).await?
             }
         };
         let mut state =
-            Conversation { talk, exit: Exit::default(), ended: false, over: false, eof: false, done: false };
+            Conversation { talk, first, exit: Exit::default(), ended: false, over: false, eof: false, done: false };
         let result = state.run(&mut shell.read, &shell.write, &self.at).await;
         if state.done && !state.ended {
             self.shell = Some(shell);
@@ -57,10 +59,25 @@ pub(super) struct Shell {
     sudo: bool,
 }
 
+/// The command that starts a shell. What it is told first travels with it where it can, else it is put into `first`: a
+/// server takes input only after the shell has been started, which is a round trip later.
+fn opening(talk: &mut dyn Dialogue, first: &mut Vec<u8>) -> Cow<'static, str> {
+    if talk.sudo() {
+        return SUDO.into();
+    }
+    if let Next::Say(say) = talk.next() {
+        if let Some(line) = say.one_line() {
+            return format!("exec sh -c '{line} {SHELL}'").into();
+        }
+        say.script(first);
+    }
+    SHELL.into()
+}
+
 impl SshLink {
-    async fn shell(&self, sudo: bool) -> Result<Shell, SshError> {
+    async fn shell(&self, sudo: bool, command: &str) -> Result<Shell, SshError> {
         let channel = self.channel().await?;
-        let started = timeout(self.deadlines.session, channel.exec(false, if sudo { SUDO } else { SHELL })).await;
+        let started = timeout(self.deadlines.session, channel.exec(false, command)).await;
         let closed = |source| SshError::Closed { at: self.at.clone(), source };
         started.map_err(|_| closed(None))?.map_err(|error| closed(Some(error)))?;
         let (read, write) = channel.split();
@@ -70,6 +87,8 @@ impl SshLink {
 
 struct Conversation<'a> {
     talk: &'a mut dyn Dialogue,
+    /// What was said already, and is to be sent.
+    first: Vec<u8>,
     exit: Exit,
     /// Our input has ended.
     ended: bool,
@@ -132,7 +151,7 @@ impl Conversation<'_> {
 
     /// Collects what is to be said now into one message.
     fn more<'w>(&mut self, write: &'w ChannelWriteHalf<Msg>) -> Option<Sending<'w>> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.first);
         while bytes.len() < CHUNK {
             match self.talk.next() {
                 Next::Say(say) => say.script(&mut bytes),

@@ -107,6 +107,26 @@ async fn a_script_that_an_earlier_change_breaks_runs_in_the_same_go() {
 }
 
 #[tokio::test]
+async fn a_check_that_is_asked_again_anyway_is_not_asked_before() {
+    let bed = Bed::start();
+    let (first, mark, log) = (bed.text("first"), bed.text("mark"), bed.path("asked"));
+    let mut spec = BootstrapSpec::default();
+    spec.files.insert(first.clone(), file("x", 0o644));
+    let check = format!("echo x >>{}; test -e {mark}", log.display());
+    spec.scripts.insert(name("mark"), script(&check, &format!("touch {mark}"), 10));
+    let want = render(&spec);
+    let asked = || std::fs::read_to_string(&log).unwrap_or_default().lines().count();
+    let mut link = bed.link().await;
+    assert_eq!(run(&mut link, &want).await.unwrap().changed.len(), 2);
+    assert_eq!(asked(), 2, "before it runs, and after");
+    assert_eq!(run(&mut link, &want).await.unwrap().unchanged, 2);
+    assert_eq!(asked(), 3);
+    std::fs::remove_file(&*first).unwrap();
+    let drifts = observe(&mut link, &want).await.unwrap().drifts;
+    assert_eq!((drifts.len(), asked()), (1, 4), "who only looks wants to know of everything");
+}
+
+#[tokio::test]
 async fn a_failing_script_stops_the_host_and_shows_its_last_lines() {
     let bed = Bed::start();
     let mut spec = BootstrapSpec::default();

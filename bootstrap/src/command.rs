@@ -91,6 +91,27 @@ impl Command {
         Self { item, probe, act, timeout, show: None, recheck: false, bare: false, ground: false, library: None }
     }
 
+    /// Whether it is a file that can be written together with `first`: in the same folder, with the same rights.
+    pub(crate) fn goes_with(&self, first: &Command) -> bool {
+        let place = |command: &Command| match &command.act {
+            Act::File { path, mode, owner, group, .. } => {
+                Some((path.rsplit_once('/').map(|(folder, _)| folder.to_owned()), *mode, owner.clone(), group.clone()))
+            }
+            _ => None,
+        };
+        place(self).is_some_and(|own| place(first) == Some(own))
+    }
+
+    /// Whether it is a script with a check.
+    pub(crate) fn is_script(&self) -> bool {
+        matches!(self.act, Act::Script { .. })
+    }
+
+    /// Bytes of the file that it writes.
+    pub(crate) fn content_len(&self) -> usize {
+        if let Act::File { content, .. } = &self.act { content.len() } else { 0 }
+    }
+
     /// Whether it may take long: such an item is only begun when all before it have ended, so that a run can be
     /// stopped before it.
     pub fn is_slow(&self) -> bool {

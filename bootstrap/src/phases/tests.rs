@@ -98,6 +98,7 @@ fn probes_are_one_line_each() {
 fn acts_are_whole_statements() {
     let text = words(|number, command, out| {
         let packages: &[&str] = if number == 0 { &["chrony", "curl"] } else { &[] };
+        Say::AskScript(number, command).script(out);
         Say::Act { number, command, packages }.script(out);
     });
     insta::assert_snapshot!(text, @r#"
@@ -115,27 +116,26 @@ fn acts_are_whole_statements() {
     { close_keys 'plain' 0; end 6 $?; }
     { begin 7; { act_sudo 'plain' 0; } >&2; end 7 $? ${held:+same}; } </dev/null
     { begin 8; { act_directory '/srv/it'\''s' 750 '1000' '1000'; } >&2; end 8 $? ${held:+same}; } </dev/null
-    { begin 9; open_file '/etc/motd'; }
+    { begin 9; open_files '/etc'; one_file 'motd'; }
     { w 'hello
     '; }
-    { close_file '/etc/motd' 644 '1000' '1000'; end 9 $?; set -- "$@" '/etc/motd'; }
-    { begin 10; open_file '/etc/secret'; }
+    { close_files 9 644 '1000' '1000' 'motd'; set -- "$@" '/etc/motd'; }
+    { begin 10; open_files '/etc'; one_file 'secret'; }
     { w 'secret'; }
-    { close_file '/etc/secret' 640 'www-data' 'adm'; end 10 $?; set -- "$@" '/etc/secret'; }
+    { close_files 10 640 'www-data' 'adm' 'secret'; set -- "$@" '/etc/secret'; }
     { begin 11; { act_sysctl 'net/ipv4/ip_forward' '1'; } >&2; end 11 $? ${held:+same}; } </dev/null
-    { begin 12; open_file '/etc/sysctl.d/90-pool.conf'; }
+    { begin 12; open_files '/etc/sysctl.d'; one_file '90-pool.conf'; }
     { w '# managed by pool
     net.ipv4.ip_forward = 1
     '; }
-    { close_file '/etc/sysctl.d/90-pool.conf' 644 '0' '0'; end 12 $?; set -- "$@" '/etc/sysctl.d/90-pool.conf'; }
+    { close_files 12 644 '0' '0' '90-pool.conf'; set -- "$@" '/etc/sysctl.d/90-pool.conf'; }
     { begin 13; { act_service 'chrony' 1 0; } >&2; end 13 $? ${held:+same}; } </dev/null
-    { begin 14; same=0; lim 60 sh -c 'test -e '\''/joined'\''' >&2 </dev/null && same=1; open_script; }
+    { ask_script 14 sh -c 'test -e '\''/joined'\'''; }
+    { waits=; begin 14; open_script; }
     { w '#!/bin/bash
     kubeadm join
     '; }
-    {
-    if [ $same = 1 ]; then end 14 0 same; else
-    run_script 300 '/bin/bash'; st=$?; [ $st != 0 ] || lim 60 sh -c 'test -e '\''/joined'\''' >&2 </dev/null || { echo 'its check does not hold after it has run' >&2; st=99; }; end 14 $st; fi; }
+    { run_script 300 '/bin/bash'; st=$?; [ $st != 0 ] || lim 60 sh -c 'test -e '\''/joined'\''' >&2 </dev/null || { echo 'its check does not hold after it has run' >&2; st=99; }; end 14 $st; }
     "#);
 }
 
@@ -172,7 +172,7 @@ fn every_script_is_a_whole_posix_script() {
             Say::Act { number, command, packages: &["a"] }.script(&mut acts);
         }
         Say::ProbeEnd.script(&mut probes);
-        Say::ActEnd.script(&mut acts);
+        Say::ActEnd { leave: false }.script(&mut acts);
         for script in [probes, acts] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("script");

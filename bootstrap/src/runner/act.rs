@@ -19,10 +19,14 @@ use crate::{
 const BUDGET: u64 = 64 << 20;
 /// Items that are sent ahead of the one that runs, so that a round trip is not paid for each.
 const AHEAD: usize = 16;
+/// Checks of scripts among them; a run that is stopped waits for these.
+const ASKED: usize = 4;
+/// Content of files that are written together: as much as takes no minute on a slow line.
+const TOGETHER: usize = 64 << 10;
 /// Beyond an item's own limit: for ending what the host stopped itself, and for the way.
 const SLACK: Duration = Duration::from_secs(15);
-/// While no item runs.
-const IDLE: Duration = Duration::from_secs(60);
+/// While no item runs: longer than a check may take.
+const IDLE: Duration = Duration::from_secs(90);
 
 /// What was changed.
 #[derive(Debug, Default)]
@@ -55,8 +59,15 @@ struct Talk<'a> {
     /// What is still to be said before the first item, last first.
     libraries: Vec<Library>,
     head: bool,
+    /// Whether the end was said.
     tail: bool,
+    /// Ends that were said too early, because a script had to run, and whose answers are still to come.
+    early: usize,
     sent: usize,
+    /// The script that must run, and is the next.
+    due: Option<usize>,
+    /// Scripts below this number were told to run, or need not.
+    run_to: usize,
     input: Lines,
     talk: Tail,
     run: Run,
@@ -107,7 +118,10 @@ impl<'a> Talk<'a> {
             libraries,
             head: false,
             tail: false,
+            early: 0,
             sent: 0,
+            due: None,
+            run_to: 0,
             input: Lines::new(BUDGET),
             talk: Tail::until(format!("pool-{mark:016x} ")),
             run: Run::default(),
@@ -116,13 +130,46 @@ impl<'a> Talk<'a> {
 
     /// Whether the item that comes next may be said already.
     fn may_send(&self) -> bool {
-        let ahead = &self.todo[self.run.ended..self.sent];
+        let (ahead, next) = (&self.todo[self.run.ended..self.sent], self.todo[self.sent]);
+        if next.is_script() {
+            // A question begins nothing.
+            return ahead.len() < AHEAD && self.asked() < ASKED;
+        }
         match ahead {
             [] => true,
-            // After the first, package items only look; they may follow at once.
-            _ if ahead.iter().any(|c| c.is_slow()) || self.todo[self.sent].is_slow() => false,
+            _ if ahead.iter().any(|c| c.is_slow()) || next.is_slow() => false,
             _ => ahead.len() < AHEAD,
         }
+    }
+
+    /// Scripts that were asked for, and whose answers are still to come.
+    fn asked(&self) -> usize {
+        let from = self.run.ended.max(self.run_to);
+        self.todo[from.min(self.sent)..self.sent].iter().filter(|command| command.is_script()).count()
+    }
+
+    /// How many files can be written together from the next item on; at least one.
+    fn together(&self) -> usize {
+        let first = self.todo[self.sent];
+        let room = (AHEAD - (self.sent - self.run.ended).min(AHEAD - 1)).min(self.todo.len() - self.sent);
+        let mut bytes = first.content_len();
+        let follows = |command: &&&Command| {
+            bytes += command.content_len();
+            command.goes_with(first) && bytes <= TOGETHER
+        };
+        1 + self.todo[self.sent + 1..self.sent + room].iter().take_while(follows).count()
+    }
+
+    /// A script must run: what was said after the question was not heard.
+    fn must_run(&mut self, number: usize) -> Option<()> {
+        let asked = number == self.run.ended && number < self.sent && number >= self.run_to;
+        if !asked || self.run.begun.is_some() || !self.todo[number].is_script() {
+            return None;
+        }
+        self.due = Some(number);
+        self.sent = number;
+        self.early += usize::from(std::mem::take(&mut self.tail));
+        Some(())
     }
 
     fn stopped(&self) -> bool {
@@ -135,8 +182,15 @@ impl<'a> Talk<'a> {
             self.run.complete = true;
             return Some(());
         }
+        if line == "Y" {
+            self.early = self.early.checked_sub(1)?;
+            return Some(());
+        }
         let mut words = line.split(' ');
         let (kind, number) = (words.next()?, words.next()?.parse::<usize>().ok()?);
+        if kind == "N" {
+            return self.must_run(number);
+        }
         let command = self.todo.get(number).filter(|_| number == self.run.ended && number < self.sent)?;
         let item = command.item.clone();
         let Some(begun) = self.run.begun else {
@@ -237,15 +291,27 @@ impl Dialogue for Talk<'_> {
         if let Some(library) = self.libraries.pop() {
             return Next::Say(Say::Library(library));
         }
-        if self.sent == self.todo.len() || self.stopped() {
-            return if std::mem::replace(&mut self.tail, true) { Next::End } else { Next::Say(Say::ActEnd) };
+        if (self.sent == self.todo.len() && self.due.is_none()) || self.stopped() {
+            if !std::mem::replace(&mut self.tail, true) {
+                return Next::Say(Say::ActEnd { leave: self.due.is_some() });
+            }
+            // Where a script may still have to run, there is more to say.
+            return if self.asked() > 0 || self.early > 0 { Next::Wait } else { Next::End };
         }
-        if !self.may_send() {
+        if self.due.is_none() && !self.may_send() {
             return Next::Wait;
         }
-        let number = self.sent;
-        self.sent += 1;
+        let (number, due) = (self.sent, self.due.take().is_some());
         let command = self.todo[number];
+        if matches!(command.act, Act::File { .. }) {
+            self.sent += self.together();
+            return Next::Say(Say::Files { number, commands: &self.todo[number..self.sent] });
+        }
+        self.sent += 1;
+        if command.is_script() && !due {
+            return Next::Say(Say::AskScript(number, command));
+        }
+        self.run_to = number + 1;
         let first = number == 0 || !matches!(self.todo[number - 1].act, Act::Package(_));
         let packages: &[&str] = if first { &self.packages } else { &[] };
         Next::Say(Say::Act { number, command, packages })

@@ -121,7 +121,39 @@ async fn a_slow_item_is_not_said_before_all_others_have_ended() {
     let mut parrot = parrot(&[probes, "pool start\nB 0\n"]);
     run(&mut parrot).await.unwrap_err();
     let said = String::from_utf8(parrot.said).unwrap();
-    assert!(said.contains("begin 0") && said.contains("begin 1") && !said.contains("begin 2"), "{said}");
+    assert!(said.contains("begin 0") && said.contains("'a' 'b'"), "files of a folder are written together: {said}");
+    assert!(said.contains("ask_script 2") && !said.contains("begin 2"), "it is asked, not begun: {said}");
+}
+
+#[tokio::test]
+async fn a_script_that_must_run_is_told_to_and_what_was_said_after_it_is_said_again() {
+    let probes = "pool start\nP 0 missing\nP 1 ok\nP 2 missing\nP end\n";
+    let mut parrot = parrot(&[probes, "pool start\nB 0\nE 0 changed\nN 1\nY\nB 1\nE 1 changed\nZ\n"]);
+    assert_eq!(run(&mut parrot).await.unwrap().changed.len(), 2);
+    let said = String::from_utf8(parrot.said).unwrap();
+    let acts = &said[said.find("mark=pool-").unwrap()..];
+    let at = |what: &str| acts.match_indices(what).map(|(at, _)| at).collect::<Vec<_>>();
+    let (asked, begun, ends) = (at("{ ask_script 1"), at("begin 1;"), at("{ end_acts"));
+    assert_eq!((asked.len(), begun.len(), ends.len()), (1, 1, 2), "{acts}");
+    assert!(asked[0] < ends[0] && ends[0] < begun[0] && begun[0] < ends[1]);
+}
+
+#[tokio::test]
+async fn only_scripts_that_were_asked_for_may_have_to_run() {
+    let probes = "pool start\nP 0 missing\nP 1 ok\nP 2 missing\nP end\n";
+    for answer in [
+        "pool start\nN 0\n",
+        "pool start\nN 1\n",
+        "pool start\nY\n",
+        "pool start\nB 0\nN 0\n",
+        "pool start\nB 0\nE 0 changed\nN 1\nN 1\n",
+        "pool start\nB 0\nE 0 changed\nN 1\nY\nY\n",
+        "pool start\nB 0\nE 0 changed\nB 1\nN 1\n",
+        "pool start\nB 0\nE 0 changed\nN 2\n",
+    ] {
+        let error = run(&mut parrot(&[probes, answer])).await.unwrap_err();
+        assert!(matches!(error, BootstrapError::Garbled { doing: "changes", .. }), "{answer}: {error:?}");
+    }
 }
 
 #[tokio::test]
@@ -148,7 +180,7 @@ async fn what_a_host_says_of_a_file_is_bounded() {
 
 proptest::proptest! {
     #[test]
-    fn no_answer_makes_it_panic(text in "(pool start\n)?([PDBEFZ|][ 0-9]{0,4}(ok|missing|differs content|end|changed)?\n){0,12}") {
+    fn no_answer_makes_it_panic(text in "(pool start\n)?([PDBEFNYZ|][ 0-9]{0,4}(ok|missing|differs content|end|changed)?\n){0,12}") {
         let text: &'static str = Box::leak(text.into_boxed_str());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let _ = runtime.block_on(run(&mut parrot(&[text, text])));

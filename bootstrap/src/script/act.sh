@@ -1,9 +1,10 @@
 umask 022
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
-f='' t='' bad=0
+f='' t='' bad=0 waits=
 # begin N: a marker on both outputs, so that what comes between two of them belongs to one item.
-begin() { f='' bad=0 held=''; printf 'B %s\n' "$1"; printf '\n%s %s\n' "$mark" "$1" >&2; }
+begin() { f='' bad=0 held=''; printf 'B %s\n' "$1"; words_of "$1"; }
+words_of() { printf '\n%s %s\n' "$mark" "$1" >&2; }
 # end N STATUS [OUTCOME]
 end() {
   if [ "$2" = 0 ]; then printf 'E %s %s\n' "$1" "${3:-changed}"; return; fi
@@ -13,26 +14,68 @@ end() {
 # w TEXT, z: more content, or a NUL, for the file $f.
 w() { [ "$bad" = 0 ] && { printf %s "$1" >>"$f" || bad=1; }; }
 z() { [ "$bad" = 0 ] && { printf '\000' >>"$f" || bad=1; }; }
-# open_file PATH: a file whose content follows, in a folder of our own beside its place. The folder is entered, so that
-# whoever owns the place cannot slip another file under our hands while root gives it content and rights.
-open_file() {
-  d=${1%/*}; d=${d:-/}
-  { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && t=$(mktemp -d "$d/.pool-XXXXXX") && cd -P "$t" && [ -O . ] && : >new && f=new || bad=1
+# open_files FOLDER: a folder of our own beside the place of files whose contents follow. It is entered, so that whoever owns
+# the place cannot slip another file under our hands while root gives it content and rights.
+open_files() {
+  d=${1:-/}
+  { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && t=$(mktemp -d "$d/.pool-XXXXXX") && cd -P "$t" && [ -O . ] || bad=1
 }
-# close_file PATH MODE OWNER GROUP: the file takes its place, whole and with its rights.
-close_file() {
-  [ "$bad" = 0 ] || { echo "$1 could not be written" >&2; return 1; }
-  if [ -d "$1" ] && [ ! -h "$1" ]; then echo "$1 is a directory" >&2; return 1; fi
-  { chown -- "$3:$4" new && chmod -- "$2" new && mv -f -T -- new "../${1##*/}" && cd / && rmdir -- "$t"; } >&2 && t=''
+# one_file NAME: its content follows. (An error of `:` would end the shell.) After what could not be written, $f is the name of that.
+one_file() { [ "$bad" = 0 ] && { f=$1; true >"$f" || bad=1; }; }
+# close_files N MODE OWNER GROUP NAME...: they take their places, whole and with their rights; N is the number of the first,
+# which was begun. All in one go; where that fails one by one, so that those before the one to blame are done.
+close_files() {
+  n=$1 m=$2 o=$3 g=$4 all=0 lost=; shift 4
+  [ "$bad" = 0 ] || lost=${f:-$1}
+  [ -z "$lost" ] && no_folders "$@" && { rights "$@" && mv -f -t .. -- "$@" && rmdir -- "$t"; } 2>/dev/null && all=1
+  last=$((n + $# - 1)) first=$n
+  for name in "$@"; do
+    [ "$n" = "$first" ] || begin "$n"
+    [ "$all" = 1 ] || place_file "$name" || end "$n" 1
+    [ "$n" != "$last" ] || { cd / && { [ "$all" = 1 ] || rmdir -- "$t"; } && t=; } >&2 || end "$n" 1
+    end "$n" 0
+    n=$((n + 1))
+  done
+}
+no_folders() { for name in "$@"; do if [ -d "../$name" ] && [ ! -h "../$name" ]; then return 1; fi; done; }
+place_file() {
+  [ "$1" != "$lost" ] || { echo "${d%/}/$1 could not be written" >&2; return 1; }
+  [ -e "$1" ] || return 0
+  if [ -d "../$1" ] && [ ! -h "../$1" ]; then echo "${d%/}/$1 is a directory" >&2; return 1; fi
+  { rights "$1" && mv -f -T -- "$1" "../$1"; } >&2
+}
+rights() { { mine "$o" "$g" "$@" || chown -- "$o:$g" "$@"; } && chmod -- "$m" "$@"; }
+# mine OWNER GROUP PATH...: whether that owner and group are ours, and those of the paths.
+mine() {
+  case $1 in "$uid"|"$own_user") ;; *) return 1;; esac
+  case $2 in "$gid"|"$own_group") ;; *) return 1;; esac
+  shift 2
+  for path in "$@"; do [ ! -h "$path" ] && [ -O "$path" ] && [ -G "$path" ] || return; done
+}
+# ask_script N CHECK...: whether a script need not run, asked before it is begun, however many come before it. Where it must
+# run, nothing further is asked until it was.
+ask_script() {
+  [ -z "$waits" ] || return 0
+  n=$1; shift
+  words_of "$n"
+  if lim 60 "$@" >&2 </dev/null; then begin "$n"; end "$n" 0 same; else waits=1; printf 'N %s\n' "$n"; fi
+}
+# end_acts FILE...: all is done, unless what was said last waits. What was written outlives a loss of power.
+end_acts() {
+  [ -z "$waits" ] || { echo Y; return; }
+  [ $# = 0 ] || sync -- "$@" 2>/dev/null || :
+  echo Z
+  rm -rf -- "$tmp"
+  tmp=
 }
 # open_script, run_script SECONDS INTERPRETER...: a script, run from a file so that its length does not matter.
-open_script() { f=$tmp/script; : >"$f" || bad=1; }
+open_script() { f=$tmp/script; true >"$f" || bad=1; }
 run_script() {
   [ "$bad" = 0 ] || { echo "no room for the script in $tmp" >&2; return 1; }
   s=$1; shift; lim "$s" "$@" "$f" >&2 </dev/null
 }
 act_directory() {
-  { [ -d "$1" ] || mkdir -p -- "$1"; } >&2 && chown -h -- "$3:$4" "$1" >&2 && chmod -- "$2" "$1" >&2
+  { [ -d "$1" ] || mkdir -p -- "$1"; } && { mine "$3" "$4" "$1" || chown -h -- "$3:$4" "$1"; } && chmod -- "$2" "$1"
 }
 # act_packages NAME...: all that are missing at once.
 lists_fresh() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
@@ -68,7 +111,7 @@ act_user() {
 }
 # open_keys: the content of an authorized_keys file follows. close_keys USER KEEP(1|0): it is put in place with the
 # rights of that user, never those of root, because the folder is in the user's hands.
-open_keys() { f=$tmp/keys; : >"$f" || bad=1; }
+open_keys() { f=$tmp/keys; true >"$f" || bad=1; }
 close_keys() {
   [ "$bad" = 0 ] || { echo "no room for the keys in $tmp" >&2; return 1; }
   h=$(home "$1")

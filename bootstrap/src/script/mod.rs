@@ -5,7 +5,7 @@
 
 mod quote;
 
-use std::{io::Write, sync::LazyLock, time::Duration};
+use std::{sync::LazyLock, time::Duration};
 
 pub use quote::{append_content, quote};
 
@@ -70,8 +70,20 @@ pub enum Say<'a> {
         /// Packages to install in the same go.
         packages: &'a [&'a str],
     },
-    /// No more changes follow.
-    ActEnd,
+    /// Write the files, of which the first has this number: one folder, one mode, one owner.
+    Files {
+        /// The number of the first.
+        number: usize,
+        /// The files.
+        commands: &'a [&'a Command],
+    },
+    /// Ask whether the script with this number must run.
+    AskScript(usize, &'a Command),
+    /// No more changes follow, and what waits for its turn is left undone with `leave`.
+    ActEnd {
+        /// Whether something waits.
+        leave: bool,
+    },
     /// Answer a question.
     Ask(&'a Question),
 }
@@ -112,7 +124,10 @@ impl Say<'_> {
             Say::ActHead { who, mark } => act_head(out, *who, *mark),
             Say::Act { number, command, packages } => act(out, *number, command, packages),
             Say::Ask(question) => ask(out, question),
-            Say::ActEnd => line(out, "{ [ $# = 0 ] || sync -- \"$@\" 2>/dev/null || :; echo 'Z'; }"),
+            Say::Files { number, commands } => files(out, *number, commands),
+            Say::AskScript(number, command) => ask_script(out, *number, command),
+            Say::ActEnd { leave: false } => line(out, "{ end_acts \"$@\"; }"),
+            Say::ActEnd { leave: true } => line(out, "{ waits=; end_acts \"$@\"; }"),
         }
     }
 
@@ -153,7 +168,10 @@ fn act_head(out: &mut Vec<u8>, who: Option<&Facts>, mark: u64) {
     out.extend_from_slice(ACT_HEAD.as_bytes());
     let who = whoami(who);
     line(out, &format!("{{ {who}; mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }} </dev/null"));
-    line(out, "{ trap 'rm -rf -- \"$tmp\" ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }");
+    line(
+        out,
+        "{ trap '[ -z \"$tmp$t\" ] || rm -rf -- ${tmp:+\"$tmp\"} ${t:+\"$t\"}' EXIT; trap 'exit 129' HUP INT TERM PIPE; }",
+    );
 }
 
 fn functions(out: &mut Vec<u8>, library: Library) {
@@ -197,15 +215,7 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
             let room = "{ [ \"$bad\" = 0 ] || { echo \"no room in $tmp\"; false; }; }";
             line(out, &format!("{{ {{ {room} && {call}; }} >&2 </dev/null; end {n} $? ${{held:+same}}; }}"));
         }
-        Act::File { path, content, mode, owner, group } => {
-            line(out, &format!("{{ begin {n}; open_file {}; }}", quote(path)));
-            append_content(out, content);
-            let (path, owner, group) = (quote(path), quote(owner), quote(group));
-            line(
-                out,
-                &format!("{{ close_file {path} {:o} {owner} {group}; end {n} $?; set -- \"$@\" {path}; }}", mode.0),
-            );
-        }
+        Act::File { .. } => files(out, n, &[command]),
         Act::Keys { user, content } => {
             line(out, &format!("{{ begin {n}; open_keys; }}"));
             append_content(out, content);
@@ -216,16 +226,42 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
     }
 }
 
-/// The check comes first, because something before may have made it hold; and last, because `run` must have done it.
+/// Contents first, then all take their places.
+fn files(out: &mut Vec<u8>, n: usize, commands: &[&Command]) {
+    let (mut rights, mut names, mut paths) = (None, Vec::new(), Vec::new());
+    for command in commands {
+        let Act::File { path, content, mode, owner, group } = &command.act else { continue };
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let open = match rights {
+            None => format!("begin {n}; open_files {}; ", quote(folder)),
+            Some(_) => String::new(),
+        };
+        line(out, &format!("{{ {open}one_file {}; }}", quote(name)));
+        append_content(out, content);
+        rights = Some(format!("{:o} {} {}", mode.0, quote(owner), quote(group)));
+        names.push(name);
+        paths.push(&**path);
+    }
+    if let Some(rights) = rights {
+        line(out, &format!("{{ close_files {n} {rights} {}; set -- \"$@\" {}; }}", words(&names), words(&paths)));
+    }
+}
+
+/// What is asked before a script runs, and after it: the check holds, or the script did not do what it is for.
+fn ask_script(out: &mut Vec<u8>, n: usize, command: &Command) {
+    if let Act::Script { check, .. } = &command.act {
+        line(out, &format!("{{ ask_script {n} {check}; }}"));
+    }
+}
+
+/// The check comes last, because `run` must have done it; it came first in what [`ask_script`] says.
 fn script(out: &mut Vec<u8>, n: usize, check: &str, run: &str, interpreter: &[String], seconds: u64) {
-    let check = format!("lim 60 {check} >&2 </dev/null");
-    let _ = writeln!(out, "{{ begin {n}; same=0; {check} && same=1; open_script; }}");
+    line(out, &format!("{{ waits=; begin {n}; open_script; }}"));
     append_content(out, run);
     let run = format!("run_script {seconds} {}", words(&interpreter.iter().map(String::as_str).collect::<Vec<_>>()));
     let after = "echo 'its check does not hold after it has run' >&2; st=99";
-    line(out, "{");
-    line(out, &format!("if [ $same = 1 ]; then end {n} 0 same; else"));
-    line(out, &format!("{run}; st=$?; [ $st != 0 ] || {check} || {{ {after}; }}; end {n} $st; fi; }}"));
+    let check = format!("lim 60 {check} >&2 </dev/null");
+    line(out, &format!("{{ {run}; st=$?; [ $st != 0 ] || {check} || {{ {after}; }}; end {n} $st; }}"));
 }
 
 fn words(all: &[&str]) -> String {
@@ -233,28 +269,4 @@ fn words(all: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::Command;
-
-    use super::*;
-
-    /// What `me` makes of the words of `id`.
-    fn me(id: &str) -> String {
-        let show = r#"printf '%s|%s|%s|%s' "$uid" "$own_user" "$gid" "$own_group""#;
-        let script = format!("{START}\nid() {{ echo {}; }}\nme\n{show}", quote(id));
-        let answers = ["sh", "bash"].map(|shell| {
-            let out = Command::new(shell).args(["-c", &script]).output().unwrap();
-            String::from_utf8(out.stdout).unwrap().lines().last().unwrap().to_owned()
-        });
-        assert_eq!(answers[0], answers[1]);
-        answers[0].clone()
-    }
-
-    #[test]
-    fn who_we_are_is_read_from_one_process() {
-        assert_eq!(me("uid=0(root) gid=0(root) groups=0(root),4(adm)"), "0|root|0|root");
-        assert_eq!(me("uid=1000(joe) gid=99(domain users) groups=99(domain users)"), "1000|joe|99|domain users");
-        assert_eq!(me("uid=1000 gid=0 euid=5(x) egid=6(root) groups=0(root)"), "1000|1000|0|0");
-        assert_eq!(me("uid=7(a b) gid=8(c) context=system_u:object_r(s0)"), "7|a b|8|c");
-    }
-}
+mod tests;

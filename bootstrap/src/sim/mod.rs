@@ -141,6 +141,22 @@ impl SimLink {
         Ok((format!("B {number}\nE {number} changed\n"), ""))
     }
 
+    /// Writes files one after the other; the first part is whether it hangs at one.
+    fn files(&mut self, number: usize, commands: &[&Command]) -> Result<(bool, (String, &'static str)), LinkError> {
+        let mut all = String::new();
+        for (number, command) in (number..).zip(commands) {
+            if self.strikes(FaultKind::Hang, &command.item)? {
+                return Ok((true, (all + &format!("B {number}\n"), "")));
+            }
+            let (out, err) = self.act(number, command)?;
+            all += &out;
+            if !err.is_empty() {
+                return Ok((false, (all, err)));
+            }
+        }
+        Ok((false, (all, "")))
+    }
+
     fn answer(&mut self, say: Say<'_>) -> Result<Answer, LinkError> {
         let (hangs, (out, err)) = match say {
             Say::Facts => (self.strikes(FaultKind::Hang, "")?, (format!("{START}\n{}", self.facts()), "")),
@@ -150,7 +166,12 @@ impl SimLink {
             }
             Say::Act { number, command, .. } => (false, self.act(number, command)?),
             Say::ProbeEnd => (false, ("P end\n".into(), "")),
-            Say::ActEnd => (false, ("Z\n".into(), "")),
+            Say::AskScript(number, command) => {
+                let holds = self.ledger.holds(&command.item) == Some(&fingerprint(command));
+                (false, (if holds { format!("B {number}\nE {number} same\n") } else { format!("N {number}\n") }, ""))
+            }
+            Say::Files { number, commands } => self.files(number, commands)?,
+            Say::ActEnd { .. } => (false, ("Z\n".into(), "")),
             Say::Library(_) => (false, (String::new(), "")),
             Say::Ask(question) => {
                 let lines: String = question.simulated.lines().map(|line| format!("|{line}\n")).collect();

@@ -23,6 +23,8 @@ pub struct Command {
     pub bare: bool,
     /// Whether what comes after may lie on it: all that must be looked at again once it was made so.
     pub ground: bool,
+    /// A file or directory whose rights and content its probe asks for.
+    pub place: Option<Text>,
     /// Which further functions its probe and its act call.
     pub library: Option<Library>,
 }
@@ -30,6 +32,8 @@ pub struct Command {
 /// Functions that only some items need; they are said once, before the first of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Library {
+    /// Volumes.
+    Mounts,
     /// What runs containers.
     Containers,
     /// Kubernetes.
@@ -88,7 +92,18 @@ pub enum Act {
 impl Command {
     /// An item like most: nothing of it is shown, and it depends on no other.
     pub fn new(item: Text, probe: String, act: Act, timeout: Duration) -> Self {
-        Self { item, probe, act, timeout, show: None, recheck: false, bare: false, ground: false, library: None }
+        Self {
+            item,
+            probe,
+            act,
+            timeout,
+            show: None,
+            place: None,
+            recheck: false,
+            bare: false,
+            ground: false,
+            library: None,
+        }
     }
 
     /// Whether it is a file that can be written together with `first`: in the same folder, with the same rights.

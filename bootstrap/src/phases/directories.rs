@@ -13,12 +13,15 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
     let command = |(path, directory): (&pool_inventory::Text, &pool_inventory::desired::DirectorySpec)| {
         let (owner, group) = owner(facts, directory.owner.as_ref(), directory.group.as_ref());
         let arguments = format!("{} {:o} {} {}", quote(path), directory.mode.0, quote(&owner), quote(&group));
-        Command::new(
-            item("directory", path),
-            format!("probe_directory {arguments}"),
-            Act::Call(format!("act_directory {arguments}")),
-            SHORT,
-        )
+        Command {
+            place: Some(path.clone()),
+            ..Command::new(
+                item("directory", path),
+                format!("probe_directory {arguments}"),
+                Act::Call(format!("act_directory {arguments}")),
+                SHORT,
+            )
+        }
     };
     Ok(want.directories.iter().map(command).collect())
 }

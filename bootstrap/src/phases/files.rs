@@ -23,6 +23,7 @@ pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Comman
     let words = format!("{} {digest} {:o} {} {}", quote(path), file.mode.0, quote(&owner), quote(&group));
     Command {
         show: public.then(|| file.content.clone()),
+        place: Some(path.clone()),
         ..Command::new(
             item("file", path),
             format!("probe_file {words} {}", u8::from(public)),

@@ -6,7 +6,7 @@ use pool_inventory::Text;
 
 use super::item;
 use crate::{
-    command::{Act, Command},
+    command::{Act, Command, Library},
     error::Refusal,
     facts::Facts,
     rendered::{Mount, Rendered},
@@ -26,6 +26,7 @@ fn command(path: &Text, mount: &Mount) -> Command {
     let arguments = format!("{} {id} {} {folder}", quote(path), mount.size.0);
     Command {
         ground: true,
+        library: Some(Library::Mounts),
         ..Command::new(
             item("mount", path),
             format!("probe_mount {arguments}"),
@@ -38,10 +39,13 @@ fn command(path: &Text, mount: &Mount) -> Command {
 /// What takes a volume off a host before it is detached. `going`: the host goes too, and nothing on it may hold that up.
 pub(crate) fn release(path: &Text, mount: &Mount, going: bool) -> Command {
     let (id, folder) = (quote(&mount.id), quote(&mount.devices));
-    Command::new(
-        item("unmount", path),
-        String::new(),
-        Act::Call(format!("act_unmount {} {id} {folder} {}", quote(path), u8::from(going))),
-        LIMIT,
-    )
+    Command {
+        library: Some(Library::Mounts),
+        ..Command::new(
+            item("unmount", path),
+            String::new(),
+            Act::Call(format!("act_unmount {} {id} {folder} {}", quote(path), u8::from(going))),
+            LIMIT,
+        )
+    }
 }

@@ -94,7 +94,7 @@ struct Talk<'a> {
     lazy: bool,
     commands: &'a [Command],
     libraries: Vec<Library>,
-    /// Pieces said: the head, the libraries, the probes, the end.
+    /// Pieces said: the head, the libraries, the glance, the probes, the end.
     said: usize,
     input: Lines,
     answers: Answers,
@@ -186,10 +186,11 @@ impl Dialogue for Talk<'_> {
         if let Some(library) = self.libraries.get(said - 1) {
             return Next::Say(Say::Library(*library));
         }
-        match said - 1 - self.libraries.len() {
-            n if n < self.commands.len() => Next::Say(Say::Probe(n, &self.commands[n])),
-            n if n == self.commands.len() => Next::Say(Say::ProbeEnd),
-            _ => Next::Wait,
+        match (said - 1 - self.libraries.len()).checked_sub(1) {
+            None => Next::Say(Say::Glance(self.commands)),
+            Some(n) if n < self.commands.len() => Next::Say(Say::Probe(n, &self.commands[n])),
+            Some(n) if n == self.commands.len() => Next::Say(Say::ProbeEnd),
+            Some(_) => Next::Wait,
         }
     }
 

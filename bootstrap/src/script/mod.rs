@@ -22,7 +22,7 @@ pub const COMMON: &str = include_str!("common.sh");
 pub const FACTS: &str = include_str!("facts.sh");
 /// Functions that probes call.
 pub const PROBE_HEAD: &str = include_str!("probe.sh");
-/// Functions for volumes that both call.
+/// Functions for volumes, of probes and acts.
 pub const MOUNTS: &str = include_str!("mounts.sh");
 /// Functions for what runs containers, which both call.
 pub const CONTAINERS: &str = include_str!("containers.sh");
@@ -50,6 +50,8 @@ pub enum Say<'a> {
     },
     /// Get ready for items that need further functions.
     Library(Library),
+    /// Look at the places of these items, numbered from nought, in one go.
+    Glance(&'a [Command]),
     /// Look at the item with this number.
     Probe(usize, &'a Command),
     /// No more probes follow.
@@ -114,11 +116,11 @@ impl Say<'_> {
             Say::ProbeHead { who, lazy } => {
                 out.extend_from_slice(START.as_bytes());
                 out.extend_from_slice(COMMON.as_bytes());
-                out.extend_from_slice(MOUNTS.as_bytes());
                 out.extend_from_slice(PROBE_HEAD.as_bytes());
                 line(out, &format!("{{ {}; lazy={} off=0; }} </dev/null", whoami(*who), u8::from(*lazy)));
             }
             Say::Library(library) => functions(out, *library),
+            Say::Glance(commands) => glance(out, commands),
             Say::Probe(number, command) => line(out, &format!("{{ n={number}; {}; }} </dev/null", command.probe)),
             Say::ProbeEnd => line(out, "{ echo 'P end'; }"),
             Say::ActHead { who, mark } => act_head(out, *who, *mark),
@@ -164,7 +166,6 @@ fn line(out: &mut Vec<u8>, text: &str) {
 fn act_head(out: &mut Vec<u8>, who: Option<&Facts>, mark: u64) {
     out.extend_from_slice(START.as_bytes());
     out.extend_from_slice(COMMON.as_bytes());
-    out.extend_from_slice(MOUNTS.as_bytes());
     out.extend_from_slice(ACT_HEAD.as_bytes());
     let who = whoami(who);
     line(out, &format!("{{ {who}; mark=pool-{mark:016x}; tmp=$(mktemp -d) || exit 70; set --; }} </dev/null"));
@@ -176,6 +177,7 @@ fn act_head(out: &mut Vec<u8>, who: Option<&Facts>, mark: u64) {
 
 fn functions(out: &mut Vec<u8>, library: Library) {
     let texts: &[&str] = match library {
+        Library::Mounts => &[MOUNTS],
         Library::Containers => &[CONTAINERS],
         Library::Kubernetes => &[CONTAINERS, KUBERNETES],
         Library::Swarm => &[SWARM],
@@ -223,6 +225,17 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
             line(out, &format!("{{ close_keys {} {keep}; end {n} $?; }}", quote(user)));
         }
         Act::Script { check, run, interpreter, seconds } => script(out, n, check, run, interpreter, *seconds),
+    }
+}
+
+/// So many places at once as fit into any command line, and are looked at without a long silence.
+const PLACES: usize = 64;
+
+fn glance(out: &mut Vec<u8>, commands: &[Command]) {
+    let places = commands.iter().enumerate().filter_map(|(n, command)| Some((n, command.place.as_ref()?)));
+    let places: Vec<String> = places.map(|(n, place)| format!("{n} {}", quote(place))).collect();
+    for places in places.chunks(PLACES) {
+        line(out, &format!("{{ glance {}; }} </dev/null", places.join(" ")));
     }
 }
 

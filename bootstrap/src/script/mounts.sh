@@ -81,3 +81,153 @@ filesystem_fills() {
   [ $# = 3 ] || return 0
   [ "$(($(blockdev --getsize64 "$1") - $2 * $3))" -lt 16777216 ]
 }
+# probe_mount PATH ID SIZE FOLDER
+probe_mount() {
+  if [ -h "$1" ]; then differs 'is a symbolic link'; denied 'mount it at the directory that the link points to' disk; return; fi
+  if [ -e "$1" ] && [ ! -d "$1" ]; then differs 'is not a directory'; denied 'a volume is mounted at a directory' disk; return; fi
+  if ! volume_device "$4" "$2"; then
+    # It may still be on its way.
+    differs "$why"; [ -z "$several" ] || denied "$why" disk; denied 'only root can mount'; return
+  fi
+  if ! mounted_at "$1" "$dev"; then
+    if [ -n "$there" ]; then differs "$there is mounted there, not $dev"; denied "$there is mounted there, not $dev" disk; return; fi
+    differs 'is not mounted'; denied 'only root can mount'
+    if [ "$uid" = 0 ]; then
+      volume_fits "$dev" "$2" || denied "$why" disk
+      ! fstab_rival "$1" || denied "/etc/fstab has another entry for it: $rival" disk
+    fi
+    return
+  fi
+  # The rest is seen by root alone, and changed by root alone.
+  [ "$uid" = 0 ] || { ok; return; }
+  why=
+  volume_content "$dev"
+  fstab_entry "$1" "$2"
+  grep -qxF -- "$entry" /etc/fstab || why='has no entry in /etc/fstab'
+  [ "$(blockdev --getsize64 "$dev")" -ge "$3" ] || why="${why:+$why; }its device is smaller than $3 bytes"
+  filesystem_fills "$dev" "$1" || why="${why:+$why; }its filesystem is smaller than its device"
+  [ -z "$why" ] && { ok; return; }
+  differs "$why"
+}
+# act_mount PATH ID SIZE FOLDER LABEL: everything is looked at anew, so that doing it twice is doing it once.
+act_mount() {
+  await_volume "$4" "$2" "$3" || { echo "$why, not within 30 s" >&2; return 1; }
+  if ! mounted_at "$1" "$dev"; then
+    [ -z "$there" ] || { echo "$there is mounted at $1, not $dev" >&2; return 1; }
+    ! fstab_rival "$1" || { echo "/etc/fstab has another entry for $1: $rival" >&2; return 1; }
+    volume_fits "$dev" "$2" || { echo "$why" >&2; return 1; }
+    [ -n "$fs" ] || format_volume "$dev" "$2" "$5" || return
+    { [ -d "$1" ] || mkdir -p -- "$1"; } || return
+    fstab_entry "$1" "$2"
+    put_fstab "$2" "$place" "$entry" && mount -t "$fs" -o "$options" -- "$dev" "$1" || return
+    mounted_at "$1" "$dev" || { echo "$dev was mounted at $1, and is not there any more" >&2; return 1; }
+  fi
+  volume_content "$dev"
+  fstab_entry "$1" "$2"
+  put_fstab "$2" "$place" "$entry" || return
+  filesystem_fills "$dev" "$1" && return
+  case $fs in
+    ext*) resize2fs "$dev";;
+    xfs) xfs_growfs "$1";;
+  esac
+}
+# await_volume FOLDER ID SIZE: until the device is there, and as large as the cloud says, for 30 s.
+await_volume() {
+  tries=0
+  until volume_device "$1" "$2" && volume_reaches "$3"; do
+    [ -z "$several" ] && [ "$tries" -lt 60 ] || return 1
+    tries=$((tries + 1))
+    sleep 0.5
+  done
+}
+volume_reaches() {
+  [ "$(blockdev --getsize64 "$dev")" -ge "$1" ] && return
+  why="$dev is smaller than $1 bytes"
+  # SCSI disks are asked for their size again; others tell of themselves.
+  again=/sys/class/block/${dev##*/}/device/rescan
+  [ ! -w "$again" ] || echo 1 >"$again"
+  return 1
+}
+# format_volume DEVICE ID LABEL: a note says that we are at it, so that what was cut off can be done again.
+format_volume() {
+  note=/var/lib/pool/formatting-$2
+  mkdir -p /var/lib/pool && : >"$note" && sync -- "$note" || return
+  mkfs.ext4 -q -L "$3" -- "$1" </dev/null && sync && rm -f -- "$note" || return
+  volume_content "$1"
+  [ "$fs" = ext4 ] || { echo "$1 has no filesystem after it was formatted" >&2; return 1; }
+}
+# put_fstab ID PLACE ENTRY: our line of that volume, or for that place, is replaced where it stands, or added; an empty
+# entry: it goes. Lines of others stay.
+put_fstab() {
+  (
+    flock -w 30 9 || { echo '/run/pool-fstab.lock is held by another' >&2; exit 1; }
+    table=$(readlink -m /etc/fstab) && new=$(mktemp "${table%/*}/.fstab-pool-XXXXXX") || exit
+    trap 'rm -f -- "$new"' EXIT
+    [ ! -e "$table" ] || { chmod --reference="$table" "$new" && chown --reference="$table" "$new" || exit; }
+    put=$3
+    [ -e "$table" ] || [ -n "$put" ] || exit 0
+    [ ! -e "$table" ] || while IFS= read -r line || [ -n "$line" ]; do
+      if our_line "$line" "$1" "$2"; then
+        [ -z "$put" ] || printf '%s\n' "$put"
+        put=
+      else
+        printf '%s\n' "$line"
+      fi
+    done <"$table" >"$new" || exit
+    [ -z "$put" ] || printf '%s\n' "$put" >>"$new" || exit
+    ! cmp -s "$new" "$table" || exit 0
+    [ -e "$table" ] || chmod 644 "$new"
+    sync -- "$new" && mv -f -T -- "$new" "$table" || exit
+    # Else systemd would go by the table as it was.
+    [ ! -d /run/systemd/system ] || systemctl daemon-reload
+  ) 9>/run/pool-fstab.lock
+}
+our_line() {
+  id=$2 at=$3
+  set -- $1
+  case ${1:-#} in '#'*) return 1;; esac
+  case ,$4, in
+    *,x-pool.volume="$id",*) return 0;;
+    *,x-pool.volume=*) [ "$2" = "$at" ];;
+    *) return 1;;
+  esac
+}
+# act_unmount PATH ID FOLDER GOING(1|0): the volume is about to be taken away; of a host that goes too, it is taken from
+# under whoever still uses it, with all that was written until now.
+act_unmount() {
+  if volume_device "$3" "$2"; then
+    if mounted_at "$1" "$dev" && ! out=$(umount -- "$1" 2>&1); then
+      [ "$4" = 1 ] || { echo "$1 is in use by $(holders "$1"): $out" >&2; return 1; }
+      sync -f -- "$1"
+    fi
+    other=$(findmnt -n -r -o TARGET -S "$dev" | tr '\n' ' ')
+    [ -z "$other" ] || [ "$4" = 1 ] || { echo "$dev is mounted at ${other% } too" >&2; return 1; }
+    blockdev --flushbufs "$dev"
+  elif [ -n "$several" ]; then
+    echo "$why" >&2; return 1
+  elif ! mounted_at "$1" / && [ -n "$there" ] && [ ! -e "$there" ] && grep -q ",x-pool.volume=$2[, ]" /etc/fstab; then
+    # The device was taken away from under it: there is nothing left to write to.
+    umount -l -- "$1"
+  fi
+  put_fstab "$2" "$(fstab_word "$1")" ''
+}
+# holders PATH: who keeps a filesystem busy, in words.
+holders() {
+  like=$(printf %s "$1" | sed 's/[][*?\\]/\\&/g')
+  {
+    find /proc -maxdepth 3 \( -path '/proc/[0-9]*/fd/*' -o -path '/proc/[0-9]*/cwd' -o -path '/proc/[0-9]*/root' \) \
+      \( -lname "$like" -o -lname "$like/*" \) 2>/dev/null | while read -r l; do
+      # Elsewhere, as in containers, the same path is another place.
+      [ "$(stat -L -c %d -- "$l" 2>/dev/null)" != "$(stat -c %d -- "$1")" ] || echo "$l"
+    done
+    find /proc -maxdepth 2 -path '/proc/[0-9]*/maps' -exec grep -lsF " $1/" {} + 2>/dev/null
+  } | cut -d/ -f3 | sort -nu | head -n 10 | {
+    who=
+    while read -r p; do
+      read -r name <"/proc/$p/comm" && who="$who${who:+, }process $p ($name)"
+    done
+    under=$(findmnt -n -r -R -o TARGET -- "$1" | tail -n +2 | tr '\n' ' ')
+    who="$who${under:+${who:+, }the mount at ${under% }}"
+    echo "${who:-something that is no process}"
+  }
+}

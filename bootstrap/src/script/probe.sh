@@ -16,9 +16,41 @@ may_own() {
   [ "$uid" = 0 ] && return
   case $1 in "$uid"|"$own_user") ;; *) denied "only root can give it to $1";; esac
 }
+nl='
+'
+stats= sums=
+# glance N PATH...: files and directories are looked at together, so that two processes do for all. Item N finds what was seen
+# in $stat_N and $sum_N, if N is in $stats and $sums: where one of them goes away meanwhile, each is looked at for itself.
+glance() {
+  at= c=$#
+  while [ "$c" -gt 0 ]; do
+    c=$((c - 2))
+    if [ ! -h "$2" ] && { [ -f "$2" ] || [ -d "$2" ]; }; then at="$at $1"; set -- "$@" "$2"; fi
+    shift 2
+  done
+  [ $# -gt 0 ] && out=$(stat -L -c '%a %U %u %G %g' -- "$@" 2>/dev/null) || return 0
+  keep stat "$at" "$out"
+  files=
+  for x in $at; do
+    if [ -f "$1" ]; then files="$files $x"; set -- "$@" "$1"; fi
+    shift
+  done
+  [ $# -gt 0 ] && out=$(sha256sum -- "$@" 2>/dev/null) || return 0
+  keep sum "$files" "$out"
+}
+# keep KIND NUMBERS LINES: a line for each number.
+keep() {
+  kind=$1 numbers=$2
+  IFS=$nl; set -- $3; unset IFS
+  for x in $numbers; do eval "${kind}_$x=\$1"; shift; done
+  eval "${kind}s=\$${kind}s\$numbers\ "
+}
+# seen KIND: what a glance saw of the item, in $out.
+seen() { eval "case \$${1}s in *' $n '*) out=\$${1}_$n;; *) false;; esac"; }
 # metadata PATH MODE OWNER GROUP: what differs, in words.
 metadata() {
-  set -- "$@" $(stat -L -c '%a %U %u %G %g' -- "$1")
+  seen stat || out=$(stat -L -c '%a %U %u %G %g' -- "$1")
+  set -- "$@" $out
   why=
   [ "$2" = "$5" ] || why="mode $5, not $2"
   case $3 in "$6"|"$7") ;; *) why="${why:+$why; }owner $6, not $3";; esac
@@ -33,8 +65,10 @@ probe_file() {
   if [ -d "$1" ]; then differs 'is a directory'; denied 'a directory is never replaced by a file' disk; return; fi
   if [ ! -f "$1" ]; then differs 'is not a regular file'; may_write "$1"; may_own "$4"; return; fi
   metadata "$1" "$3" "$4" "$5"
-  sum=$(sha256sum <"$1") || sum=unreadable
-  if [ "${sum%% *}" = "$2" ]; then
+  seen sum || out=$(sha256sum <"$1") || out=unreadable
+  out=${out%% *}
+  # A name with a backslash or a line break puts one before the sum.
+  if [ "${out#\\}" = "$2" ]; then
     [ -z "$why" ] && { ok; return; }
   else
     why="content${why:+; $why}"
@@ -54,8 +88,6 @@ probe_directory() {
   differs "$why"; [ -O "$1" ] || denied "only root or its owner can change $1"; may_own "$3"
 }
 # probe_package NAME
-nl='
-'
 installed=
 probe_package() {
   [ -n "$installed" ] ||
@@ -132,32 +164,4 @@ probe_script() {
   [ "$lazy$off" = 11 ] && { missing; return; }
   lim 60 "$@" >/dev/null 2>&1 && { ok; return; }
   case $? in 124|137) differs 'its check did not end within 60 s';; *) missing;; esac
-}
-# probe_mount PATH ID SIZE FOLDER
-probe_mount() {
-  if [ -h "$1" ]; then differs 'is a symbolic link'; denied 'mount it at the directory that the link points to' disk; return; fi
-  if [ -e "$1" ] && [ ! -d "$1" ]; then differs 'is not a directory'; denied 'a volume is mounted at a directory' disk; return; fi
-  if ! volume_device "$4" "$2"; then
-    # It may still be on its way.
-    differs "$why"; [ -z "$several" ] || denied "$why" disk; denied 'only root can mount'; return
-  fi
-  if ! mounted_at "$1" "$dev"; then
-    if [ -n "$there" ]; then differs "$there is mounted there, not $dev"; denied "$there is mounted there, not $dev" disk; return; fi
-    differs 'is not mounted'; denied 'only root can mount'
-    if [ "$uid" = 0 ]; then
-      volume_fits "$dev" "$2" || denied "$why" disk
-      ! fstab_rival "$1" || denied "/etc/fstab has another entry for it: $rival" disk
-    fi
-    return
-  fi
-  # The rest is seen by root alone, and changed by root alone.
-  [ "$uid" = 0 ] || { ok; return; }
-  why=
-  volume_content "$dev"
-  fstab_entry "$1" "$2"
-  grep -qxF -- "$entry" /etc/fstab || why='has no entry in /etc/fstab'
-  [ "$(blockdev --getsize64 "$dev")" -ge "$3" ] || why="${why:+$why; }its device is smaller than $3 bytes"
-  filesystem_fills "$dev" "$1" || why="${why:+$why; }its filesystem is smaller than its device"
-  [ -z "$why" ] && { ok; return; }
-  differs "$why"
 }

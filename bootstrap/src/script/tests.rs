@@ -2,7 +2,10 @@
 
 use std::process;
 
-use pool_inventory::FileMode;
+use pool_inventory::{
+    FileMode,
+    desired::{BootstrapSpec, DirectorySpec, FileSource, FileSpec},
+};
 
 use super::*;
 
@@ -26,7 +29,7 @@ impl Place {
         let place = Self(tempfile::tempdir().unwrap());
         std::fs::create_dir(place.path("bin")).unwrap();
         std::fs::create_dir(place.path("etc")).unwrap();
-        for name in ["mktemp", "mkdir", "chown", "chmod", "mv", "rmdir", "rm", "sync", "id"] {
+        for name in ["mktemp", "mkdir", "chown", "chmod", "mv", "rmdir", "rm", "sync", "id", "stat", "sha256sum"] {
             let note =
                 format!("#!/bin/sh\necho {name} >>{}\nPATH=/usr/bin:/bin\nexec {name} \"$@\"\n", place.path("ran"));
             std::fs::write(place.path(&format!("bin/{name}")), note).unwrap();
@@ -51,15 +54,33 @@ impl Place {
     /// What a shell answers to these files, and which programs it ran.
     fn write(&self, shell: &str, files: &[Command]) -> (String, String) {
         let facts = us();
-        let mut script = format!("PATH={}:$PATH\n", self.path("bin")).into_bytes();
+        let mut script = Vec::new();
         Say::ActHead { who: Some(&facts), mark: 7 }.script(&mut script);
         Say::Files { number: 3, commands: &files.iter().collect::<Vec<_>>() }.script(&mut script);
         Say::ActEnd { leave: false }.script(&mut script);
-        std::fs::write(self.path("script"), script).unwrap();
+        self.run(shell, &script)
+    }
+
+    /// What a shell answers to these probes, and which programs it ran.
+    fn probe(&self, shell: &str, items: &[Command]) -> (String, String) {
+        let facts = us();
+        let mut script = Vec::new();
+        Say::ProbeHead { who: Some(&facts), lazy: false }.script(&mut script);
+        Say::Glance(items).script(&mut script);
+        for (n, item) in items.iter().enumerate() {
+            Say::Probe(n, item).script(&mut script);
+        }
+        Say::ProbeEnd.script(&mut script);
+        self.run(shell, &script)
+    }
+
+    fn run(&self, shell: &str, script: &[u8]) -> (String, String) {
+        let head = format!("PATH={}:$PATH\n", self.path("bin"));
+        std::fs::write(self.path("script"), [head.as_bytes(), script].concat()).unwrap();
         let out = process::Command::new(shell).arg(self.path("script")).output().unwrap();
         let answers = String::from_utf8(out.stdout).unwrap().replace('\n', ";");
-        let ran = std::fs::read_to_string(self.path("ran")).unwrap().replace('\n', " ");
-        std::fs::remove_file(self.path("ran")).unwrap();
+        let ran = std::fs::read_to_string(self.path("ran")).unwrap_or_default().replace('\n', " ");
+        let _ = std::fs::remove_file(self.path("ran"));
         (answers, ran)
     }
 
@@ -142,4 +163,39 @@ fn who_we_are_is_read_from_one_process() {
     assert_eq!(me("uid=1000(joe) gid=99(domain users) groups=99(domain users)"), "1000|joe|99|domain users");
     assert_eq!(me("uid=1000 gid=0 euid=5(x) egid=6(root) groups=0(root)"), "1000|1000|0|0");
     assert_eq!(me("uid=7(a b) gid=8(c) context=system_u:object_r(s0)"), "7|a b|8|c");
+}
+
+#[test]
+fn files_and_directories_are_looked_at_together() {
+    for shell in ["sh", "bash"] {
+        let place = Place::new();
+        let mut spec = BootstrapSpec::default();
+        let names = ["a", "back\\slash", "line\nbreak", "changed", "rights", "gone", "link"];
+        for name in names {
+            let path = place.path(&format!("etc/{name}"));
+            std::fs::write(&path, "x").unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o640);
+            std::fs::set_permissions(&path, mode).unwrap();
+            let source = FileSource::Content("x".into());
+            let file = FileSpec { source, mode: FileMode(0o640), owner: None, group: None };
+            spec.files.insert(path.into(), file);
+        }
+        let directory = DirectorySpec { mode: FileMode(0o755), owner: None, group: None };
+        spec.directories.insert(place.path("etc").into(), directory);
+        let want = crate::render(&spec, &|_| Ok::<_, std::fmt::Error>(String::new())).unwrap();
+        let items = crate::phases::commands(&us(), &want).unwrap();
+        let answers = (0..8).map(|n| format!("P {n} ok;")).collect::<String>();
+        assert_eq!(place.probe(shell, &items), (format!("pool start;{answers}P end;"), "stat sha256sum ".into()));
+
+        std::fs::write(place.path("etc/changed"), "y").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(place.path("etc/rights"), mode).unwrap();
+        std::fs::remove_file(place.path("etc/gone")).unwrap();
+        std::fs::remove_file(place.path("etc/link")).unwrap();
+        std::os::unix::fs::symlink(place.path("etc/a"), place.path("etc/link")).unwrap();
+        let (answers, ran) = place.probe(shell, &items);
+        let expected = "pool start;P 0 ok;P 1 ok;P 2 ok;P 3 differs content;P 4 missing;".to_owned()
+            + "P 5 ok;P 6 differs is a symbolic link;P 7 differs mode 600, not 640;P end;";
+        assert_eq!((answers.as_str(), ran.as_str()), (expected.as_str(), "stat sha256sum "), "{shell}");
+    }
 }

@@ -172,7 +172,7 @@ impl SimLink {
             }
             Say::Files { number, commands } => self.files(number, commands)?,
             Say::ActEnd { .. } => (false, ("Z\n".into(), "")),
-            Say::Library(_) => (false, (String::new(), "")),
+            Say::Library(_) | Say::Glance(_) => (false, (String::new(), "")),
             Say::Ask(question) => {
                 let lines: String = question.simulated.lines().map(|line| format!("|{line}\n")).collect();
                 (false, (format!("{START}\n{lines}A 0\n"), ""))

@@ -2,6 +2,7 @@
 //!
 //! These types carry meaning only; where a value stood in which file is known to the parser alone.
 
+mod artifact;
 mod cluster;
 mod network;
 mod openstack;
@@ -19,6 +20,7 @@ use crate::{
     units::{Bytes, FileMode, Money, Percent, TimeSpan},
 };
 
+pub use artifact::{ArtifactBuild, ArtifactFile, ArtifactRef, ArtifactSource, ArtifactSpec, UnpackSpec};
 pub use cluster::{
     ClusterKind, ClusterSpec, KubernetesPackages, KubernetesSpec, NodeSpec, PodNetwork, PodNetworkKind, RegistryLogin,
     RegistrySpec, Repository, Role, RuntimeKind, RuntimeSpec, SANDBOX_IMAGE, Sandbox, Version, VersionError,
@@ -47,6 +49,9 @@ pub struct Desired {
     pub classes: BTreeMap<Name, ClassSpec>,
     /// Image name → provider → what the provider calls it.
     pub images: BTreeMap<Name, BTreeMap<Name, Text>>,
+    /// Files and archives that hosts get.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<Name, ArtifactSpec>,
     /// Networks, each made on every provider of its `on`.
     pub networks: BTreeMap<Name, NetworkDecl>,
     /// Backends of our own; a provider's are called `PROVIDER/NAME` and do not stand here.
@@ -432,6 +437,15 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// As the kernel calls the machine: `x86_64`, `aarch64`.
+    pub fn of_machine(machine: &str) -> Option<Self> {
+        match machine {
+            "x86_64" | "amd64" => Some(Arch::Amd64),
+            "aarch64" | "arm64" => Some(Arch::Arm64),
+            _ => None,
+        }
+    }
+
     /// The word for it in inventories.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -561,6 +575,12 @@ pub struct BootstrapSpec {
     pub directories: BTreeMap<Text, DirectorySpec>,
     /// Files by absolute path.
     pub files: BTreeMap<Text, FileSpec>,
+    /// Files whose content is an artifact, by absolute path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifact_files: BTreeMap<Text, ArtifactFile>,
+    /// Archives that are unpacked, by the name of the artifact.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unpack: BTreeMap<Name, UnpackSpec>,
     /// Kernel settings, `net.ipv4.ip_forward` → `1`.
     pub sysctl: BTreeMap<Text, Text>,
     /// systemd services by unit name without `.service`.
@@ -598,6 +618,12 @@ impl BootstrapSpec {
             FileSource::Content(_) => None,
         });
         templates.flatten().collect()
+    }
+
+    /// The artifacts that it takes.
+    pub fn artifacts(&self) -> impl Iterator<Item = &ArtifactRef> {
+        let files = self.artifact_files.values().map(|file| &file.artifact);
+        files.chain(self.unpack.values().map(|unpack| &unpack.artifact))
     }
 }
 

@@ -90,6 +90,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Cidr => text("^[0-9a-fA-F.:]+/[0-9]+$", "10.20.0.0/24"),
         Shape::Ip => text("^[0-9a-fA-F.:]+$", "10.20.0.10"),
         Shape::Path => text("^/", "/srv/data"),
+        Shape::Sha256 => json!({ "type": "string", "pattern": format!("^[0-9a-f]{{64}}$|{REFERENCE}") }),
         Shape::Address => text(ADDRESS, "host/web-3"),
         Shape::Word { words, .. } => or_reference(json!({ "enum": words })),
         Shape::Section(inner) => section(inner),

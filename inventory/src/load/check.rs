@@ -301,6 +301,15 @@ fn check_path(path: &str) -> Result<(), Why> {
     ))
 }
 
+fn check_sha256(text: &str) -> Result<(), Why> {
+    if text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    let long = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let note = if long { "write it in lower case" } else { "64 hex digits, as `sha256sum` prints them" };
+    Err((format!("`{text}` is not a SHA-256 digest"), note.into()))
+}
+
 fn check_scalar(scalar: &Scalar<'_>, shape: &Shape) -> Result<(), Why> {
     let text = &*scalar.text;
     let bare = scalar.plain || scalar.filled;
@@ -324,6 +333,7 @@ fn check_scalar(scalar: &Scalar<'_>, shape: &Shape) -> Result<(), Why> {
         Shape::Ip if text.parse::<std::net::IpAddr>().is_ok() => Ok(()),
         Shape::Ip => Err((format!("`{text}` is not an IP address"), "as in 10.20.0.10".into())),
         Shape::Path => check_path(text),
+        Shape::Sha256 => check_sha256(text),
         Shape::Address => text.parse::<Address>().map(drop).map_err(|e| (e.to_string(), String::new())),
         Shape::Word { words, .. } if words.contains(&text) => Ok(()),
         Shape::Word { words, later } => Err(match later.contains(&text) {
@@ -398,6 +408,7 @@ fn wanted(shape: &Shape) -> &'static str {
         Shape::Cidr => "an address range, as in 10.20.0.0/24",
         Shape::Ip => "an IP address, as in 10.20.0.10",
         Shape::Path => "an absolute path",
+        Shape::Sha256 => "64 hex digits, as `sha256sum` prints them",
         Shape::Address => "an address, as in host/web-3",
         Shape::Word { .. } => "a word",
         _ => "text",

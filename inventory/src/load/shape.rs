@@ -32,6 +32,8 @@ pub enum Shape {
     Ip,
     /// Absolute path on a host.
     Path,
+    /// 64 lower-case hex digits.
+    Sha256,
     /// The value of a variable: text, number or truth value.
     Scalar,
     /// One of a few words.

@@ -116,6 +116,7 @@ impl Reference {
             Shape::Cidr => "address range".into(),
             Shape::Ip => "IP address".into(),
             Shape::Path => "absolute path".into(),
+            Shape::Sha256 => "SHA-256 in hex".into(),
             Shape::Scalar => "text, number or truth value".into(),
             Shape::Address => "address".into(),
             Shape::Word { words, .. } => code(words),

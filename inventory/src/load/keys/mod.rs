@@ -1,5 +1,6 @@
 //! The file format: every key of every section, in canonical order.
 
+mod artifacts;
 mod clusters;
 mod providers;
 
@@ -33,12 +34,13 @@ pub const MAX_ENTRIES: [(&str, usize); 8] = [
 pub const MAX_LIST: usize = 1_000;
 
 /// Sections whose entries may say `in: [ENVIRONMENT, …]`.
-pub const ENTRY_SECTIONS: [&str; 11] = [
+pub const ENTRY_SECTIONS: [&str; 12] = [
     "variables",
     "providers",
     "tenants",
     "classes",
     "images",
+    "artifacts",
     "networks",
     "backends",
     "tiers",
@@ -73,6 +75,11 @@ pub static ROOT: Section = Section {
             "images",
             Map(KeyShape::Name, &Map(KeyShape::Name, &Text)),
             "Image name → provider → what the provider calls it.",
+        ),
+        optional(
+            "artifacts",
+            Map(KeyShape::Name, &Section(&artifacts::ARTIFACT)),
+            "Files and archives that hosts get: fetched once, verified by their digest, handed to hosts.",
         ),
         optional("networks", Map(KeyShape::Name, &Section(&NETWORK)), "Networks."),
         optional(
@@ -372,6 +379,11 @@ static BOOTSTRAP: Section = Section {
         optional("users", Map(KeyShape::Name, &Section(&USER)), "Users that must exist."),
         optional("directories", Map(KeyShape::Path, &Section(&DIRECTORY)), "Directories by absolute path."),
         optional("files", Map(KeyShape::Path, &Section(&FILE)), "Files by absolute path."),
+        optional(
+            "unpack",
+            Map(KeyShape::Name, &Section(&artifacts::UNPACK)),
+            "Artifact → where it is unpacked: tar archives, compressed as tar on the host can read.",
+        ),
         optional("sysctl", Map(KeyShape::Text, &Text), "Kernel settings."),
         optional("services", Map(KeyShape::Text, &Section(&SERVICE)), "systemd services, without `.service`."),
         optional(
@@ -410,12 +422,13 @@ static FILE: Section = Section {
         optional("content", Text, "Its content."),
         optional("source", Text, "A file below the inventory's folder with its content."),
         optional("template", Text, "A template below the inventory's folder."),
+        optional("artifact", Name, "The artifact that is its content."),
         optional("mode", Mode, "Permission bits. Default: \"0644\"."),
         optional("owner", Text, "Owner. Default: the login user."),
         optional("group", Text, "Group. Default: the login user's."),
     ],
     later: &["secret"],
-    one_of: &["content", "source", "template"],
+    one_of: &["content", "source", "template", "artifact"],
 };
 
 static SERVICE: Section = section(

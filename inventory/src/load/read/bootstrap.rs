@@ -33,7 +33,9 @@ impl<'n, 's> Reader<'n, 's> {
             packages: self.texts(node, "packages"),
             users: self.map(entries("users"), |this, entry| this.user(&entry.value)),
             directories: self.keyed(entries("directories"), |this, entry| this.directory(&entry.value)),
-            files: self.keyed(entries("files"), |this, entry| this.file(entry)),
+            files: self.files(entries("files")),
+            artifact_files: self.artifact_files(entries("files")),
+            unpack: self.unpack(entries("unpack")),
             sysctl: self.sysctl(entries("sysctl")),
             services: self.services(entries("services")),
             scripts: self.map(entries("scripts"), |this, entry| this.script(&entry.value)),
@@ -81,7 +83,7 @@ impl<'n, 's> Reader<'n, 's> {
         }
     }
 
-    fn owner(&mut self, node: &Node<'_>, key: &str) -> Option<Text> {
+    pub fn owner(&mut self, node: &Node<'_>, key: &str) -> Option<Text> {
         let owner = self.text(node, key);
         if let (Some(at), Some(name)) = (node.get(key), &owner)
             && !access::is_login(name)
@@ -99,8 +101,12 @@ impl<'n, 's> Reader<'n, 's> {
         }
     }
 
-    fn file(&mut self, entry: &Entry<'_>) -> FileSpec {
-        let node = &entry.value;
+    fn files(&mut self, entries: &'n [Entry<'s>]) -> BTreeMap<Text, FileSpec> {
+        let written = entries.iter().filter(|entry| entry.value.get("artifact").is_none());
+        written.map(|entry| (Text::from(&*entry.key), self.file(&entry.value))).collect()
+    }
+
+    fn file(&mut self, node: &Node<'_>) -> FileSpec {
         let source = if let Some(at) = node.get("template") {
             self.template(at).map(FileSource::Template)
         } else if let Some(at) = node.get("source") {

@@ -16,6 +16,7 @@ pub enum What {
     Provider,
     Tenant,
     Class,
+    Artifact,
     Network,
     Tier,
     Pool,
@@ -28,6 +29,7 @@ impl What {
             What::Provider => "providers",
             What::Tenant => "tenants",
             What::Class => "classes",
+            What::Artifact => "artifacts",
             What::Network => "networks",
             What::Tier => "tiers",
             What::Pool => "pools",
@@ -61,7 +63,16 @@ impl Known {
     pub fn new(root: &Node<'_>, elsewhere: &Elsewhere<'_>, environment: Name) -> Self {
         let mut here = BTreeMap::new();
         let mut other = BTreeMap::new();
-        for what in [What::Provider, What::Tenant, What::Class, What::Network, What::Tier, What::Pool, What::Registry] {
+        for what in [
+            What::Provider,
+            What::Tenant,
+            What::Class,
+            What::Artifact,
+            What::Network,
+            What::Tier,
+            What::Pool,
+            What::Registry,
+        ] {
             let section = what.section();
             let entries = root.get(section).map(Node::entries).unwrap_or_default();
             let mut names: BTreeSet<String> = entries.iter().map(|entry| entry.key.to_string()).collect();

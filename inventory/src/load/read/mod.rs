@@ -4,6 +4,7 @@
 //! away, and until then the other problems should be found.
 
 mod access;
+mod artifacts;
 mod bootstrap;
 pub use self::bootstrap::MAX_TEXT;
 mod clusters;
@@ -26,7 +27,7 @@ use std::{
 use self::known::{Known, What};
 use super::{environment::Elsewhere, vars::Values};
 use crate::{
-    desired::{ClassSpec, Desired, Policy, QuotaSpec, TenantSpec},
+    desired::{ArtifactSpec, ClassSpec, Desired, Policy, QuotaSpec, TenantSpec},
     diagnostics::{Diagnostic, Problems},
     names::{Address, Name, Text},
     source::{Sources, Span},
@@ -81,6 +82,7 @@ pub fn read(input: Input<'_, '_, '_>, sources: Sources, problems: Problems) -> D
         texts: BTreeMap::new(),
         templates: BTreeMap::new(),
         held: 0,
+        artifacts: BTreeMap::new(),
         variables: values.typed,
     };
     let desired = reader.desired(environment);
@@ -104,6 +106,7 @@ struct Reader<'n, 's> {
     templates: BTreeMap<String, Option<(Text, Arc<TemplateInfo>)>>,
     /// Bytes of both.
     held: usize,
+    artifacts: BTreeMap<Name, ArtifactSpec>,
     variables: BTreeMap<Text, crate::desired::Scalar>,
 }
 
@@ -116,6 +119,7 @@ impl<'n, 's> Reader<'n, 's> {
         let mut images = self.images();
         let networks = self.networks(&mut providers);
         let tiers = self.tiers();
+        self.artifacts = self.artifacts();
         let registries = self.registries();
         let mut pools = self.pools(&providers, &networks, &mut images, &registries);
         let clusters = self.clusters();
@@ -128,6 +132,7 @@ impl<'n, 's> Reader<'n, 's> {
             tenants: self.tenants(),
             classes: self.classes(),
             images,
+            artifacts: std::mem::take(&mut self.artifacts),
             networks,
             backends: self.backends(),
             tiers,

@@ -72,6 +72,10 @@ impl<'n, 's> Reader<'n, 's> {
         if !can(&places, &["openstack"]) {
             self.refuse_console(node, &format!("pools.{}", entry.key));
         }
+        let needs: Needs = node.get("size").filter(|_| !named).map(|size| self.needs(size)).unwrap_or_default();
+        if let Some(arch) = needs.arch {
+            self.check_arch(entry, arch);
+        }
         let image = node.get("image").filter(|_| !named).and_then(|at| self.image(at, &places, images));
         PoolSpec {
             tenant,
@@ -81,7 +85,7 @@ impl<'n, 's> Reader<'n, 's> {
             root: node.get("root").and_then(|root| self.reference(root.get("tier")?, What::Tier)),
             hosts: self.hosts(entry, own.as_ref().unwrap_or(&base), sort),
             size: node.get("size").filter(|_| !named).map(|size| self.size(size)),
-            needs: node.get("size").filter(|_| !named).map(|size| self.needs(size)).unwrap_or_default(),
+            needs,
             image,
             network,
             place,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use pool_inventory::{FileMode, Text};
+use pool_inventory::{FileMode, Name, Text};
 
 /// One item of a bootstrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Command {
 pub enum Library {
     /// Volumes.
     Mounts,
+    /// Artifacts.
+    Artifacts,
     /// What runs containers.
     Containers,
     /// Kubernetes.
@@ -55,6 +57,17 @@ pub enum Act {
         call: String,
         /// Content of the file.
         content: Text,
+    },
+    /// Call one function of `act.sh`, which takes an artifact.
+    Artifact {
+        /// The artifact's name.
+        name: Name,
+        /// Its digest.
+        sha256: Text,
+        /// Whether it is sent to the host first, where it is not there yet; else the host downloads it.
+        sent: bool,
+        /// The call.
+        call: String,
     },
     /// Write a file whole: beside its place, then renamed.
     File {

@@ -2,9 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use pool_inventory::Text;
+use pool_inventory::{Name, Text};
 
-use crate::link::{Exit, LinkError};
+use crate::link::{Exit, LinkError, upload::SupplyError};
 
 /// A bootstrap that did not come to its end. What was done before stays done.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,29 @@ pub enum BootstrapError {
         at: Text,
         /// All reasons.
         refusals: Vec<Refusal>,
+    },
+    /// An artifact cannot be had; nothing that takes it was begun.
+    #[error("artifact {name} for {at} cannot be had")]
+    Artifact {
+        /// For which host.
+        at: Text,
+        /// Which.
+        name: Name,
+        /// Why.
+        #[source]
+        source: SupplyError,
+    },
+    /// An artifact could not be sent.
+    #[error("artifact {name} could not be sent to {at} ({exit}){}", output(lines))]
+    NotSent {
+        /// Where.
+        at: Text,
+        /// Which.
+        name: Name,
+        /// How the command that takes it ended.
+        exit: Exit,
+        /// Last lines of its output, cleaned.
+        lines: Vec<String>,
     },
     /// An item could not be made so.
     #[error("{item} failed on {at} with {exit}{}", output(lines))]
@@ -113,6 +136,13 @@ pub enum Refusal {
         /// Why.
         why: Text,
     },
+    /// An artifact is not made for machines of this kind.
+    NotMade {
+        /// Its name.
+        artifact: Name,
+        /// What the machine is.
+        arch: Text,
+    },
     /// The rights for a change are missing, or it can never be made.
     Denied {
         /// Which item.
@@ -130,6 +160,9 @@ impl fmt::Display for Refusal {
             Refusal::NoApt => f.write_str("packages need apt, and this host has none"),
             Refusal::NoSystemd { init } => write!(f, "services need systemd, and process 1 of this host is `{init}`"),
             Refusal::Unfit { why } => f.write_str(why),
+            Refusal::NotMade { artifact, arch } => {
+                write!(f, "artifact {artifact} is not made for machines of the kind `{arch}`")
+            }
             Refusal::Denied { item, why, unprivileged: false } => write!(f, "{item}: {why}"),
             Refusal::Denied { item, why, unprivileged: true } => {
                 write!(f, "{item}: {why} (the login user is not root and `sudo -n` does not work)")

@@ -1,10 +1,14 @@
 //! What the runner needs from a transport; SSH and the simulated cloud are the two that exist.
 
+pub mod pace;
+pub mod upload;
+
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use pool_inventory::Text;
 
+use self::upload::Upload;
 use crate::{script::Say, ssh::SshError};
 
 /// A way to a host on which scripts run.
@@ -23,7 +27,17 @@ pub trait Link: Send {
     /// may serve the next conversation of the same kind; in all other cases its session is closed. When the future is
     /// dropped, the session is not used again; what the host has begun goes on there until it next speaks.
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError>;
+
+    /// Sends a file to the host, where it waits under its digest to be put in place.
+    ///
+    /// Contract: it counts there only once the host has found its digest right, which is exit status 0; memory does not grow with
+    /// its size; silence for [`UPLOAD_PATIENCE`] ends it with [`LinkError::Silent`]. The last lines that the host says of it are given
+    /// back, cleaned.
+    async fn upload(&mut self, upload: Upload<'_>) -> Result<(Exit, Vec<String>), LinkError>;
 }
+
+/// How long an upload may make no progress: the host may hash a large file meanwhile.
+pub const UPLOAD_PATIENCE: Duration = Duration::from_secs(120);
 
 /// One side of a conversation with a shell, as a state machine without any input or output of its own.
 pub trait Dialogue: Send {
@@ -106,6 +120,9 @@ pub enum LinkError {
         /// How long was waited.
         after: Duration,
     },
+    /// A file on this computer cannot be read.
+    #[error("the file cannot be read")]
+    File(#[source] std::io::Error),
     /// The ledger of a simulated host cannot be used.
     #[error("the ledger of the simulated host {at} cannot be used")]
     Ledger {
@@ -123,7 +140,7 @@ impl LinkError {
         match self {
             LinkError::Ssh(error) => error.is_unreachable(),
             LinkError::Silent { .. } => true,
-            LinkError::Ledger { .. } => false,
+            LinkError::File(_) | LinkError::Ledger { .. } => false,
         }
     }
 }

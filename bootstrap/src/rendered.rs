@@ -8,8 +8,8 @@ use std::{
 use pool_inventory::{
     Bytes, FileMode, Name, Text,
     desired::{
-        BootstrapSpec, DirectorySpec, FileSource, NodeSpec, RuntimeSpec, ScriptSpec, ServiceSpec, TemplateSource,
-        UserSpec,
+        ArtifactFile, ArtifactRef, BootstrapSpec, DirectorySpec, FileSource, NodeSpec, RuntimeSpec, ScriptSpec,
+        ServiceSpec, TemplateSource, UnpackSpec, UserSpec,
     },
 };
 use russh::keys::HashAlg;
@@ -26,6 +26,12 @@ pub struct Rendered {
     pub users: BTreeMap<Name, UserSpec>,
     /// See [`BootstrapSpec::directories`].
     pub directories: BTreeMap<Text, DirectorySpec>,
+    /// Artifacts that are unpacked: see [`BootstrapSpec::unpack`].
+    pub unpack: BTreeMap<Name, UnpackSpec>,
+    /// Artifacts that are files: see [`BootstrapSpec::artifact_files`].
+    pub artifacts: BTreeMap<Text, ArtifactFile>,
+    /// URLs of the artifacts that hosts download themselves, by digest.
+    pub pulls: BTreeMap<Text, Text>,
     /// See [`BootstrapSpec::files`].
     pub files: BTreeMap<Text, RenderedFile>,
     /// See [`BootstrapSpec::sysctl`].
@@ -171,6 +177,9 @@ pub fn render<E: std::error::Error + 'static>(
         packages: spec.packages.clone(),
         users: spec.users.clone(),
         directories: spec.directories.clone(),
+        unpack: spec.unpack.clone(),
+        artifacts: spec.artifact_files.clone(),
+        pulls: BTreeMap::new(),
         files,
         sysctl: spec.sysctl.clone(),
         services: spec.services.clone(),
@@ -201,6 +210,11 @@ impl Rendered {
             node.package = package;
         }
         self
+    }
+
+    /// The same, where hosts download the artifacts with these digests from these URLs themselves.
+    pub fn with_pulls(self, pulls: BTreeMap<Text, Text>) -> Rendered {
+        Rendered { pulls, ..self }
     }
 
     fn checked<E: std::error::Error + 'static>(self) -> Result<Rendered, RenderError<E>> {
@@ -234,9 +248,19 @@ impl Rendered {
             let why = bad_path(path).or_else(|| bad_owner(&f.owner, &f.group)).or(large)?;
             Some((format!("file {path}"), why))
         });
+        let artifacts = self.artifacts.iter().filter_map(|(path, f)| {
+            let why = bad_path(path).or_else(|| bad_owner(&f.owner, &f.group)).or_else(|| bad_artifact(&f.artifact))?;
+            Some((format!("file {path}"), why))
+        });
+        let unpack = self.unpack.iter().filter_map(|(name, unpack)| {
+            let root = &*unpack.to == "/";
+            let why = bad_path(&unpack.to).filter(|_| !root).or_else(|| bad_artifact(&unpack.artifact))?;
+            Some((format!("unpack {name}"), why))
+        });
         let both = self
             .files
             .keys()
+            .chain(self.artifacts.keys())
             .filter(|path| self.directories.contains_key(*path))
             .map(|path| (format!("file {path}"), "declared as a directory as well"));
         let users = self.users.iter().filter_map(|(name, user)| Some((format!("user {name}"), bad_user(user)?)));
@@ -249,7 +273,7 @@ impl Rendered {
             .map(|s| (format!("service {s}"), "not the name of a systemd unit"));
         let scripts = self.scripts.iter().filter_map(|(name, s)| Some((format!("script {name}"), bad_script(s)?)));
         let mut all = mounts.chain(packages).chain(users).chain(directories).chain(files).chain(both).chain(sysctl);
-        all.next().or_else(|| services.chain(scripts).next())
+        all.next().or_else(|| artifacts.chain(unpack).chain(services).chain(scripts).next())
     }
 }
 
@@ -274,6 +298,12 @@ fn bad_path(path: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+fn bad_artifact(artifact: &ArtifactRef) -> Option<&'static str> {
+    let good = |digest: &str| digest.len() == 64 && digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let all = artifact.digests.iter().all(|(_, digest)| good(digest));
+    (!all).then_some("the digest of its artifact is not 64 lower-case hex digits")
 }
 
 fn bad_mount(path: &str, mount: &Mount) -> Option<&'static str> {

@@ -12,7 +12,12 @@ use crate::{
 };
 
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
-    Ok(want.files.iter().map(|(path, file)| command(facts, path, file)).collect())
+    // What is unpacked around a file may overwrite it.
+    let below = |path: &str, folder: &str| path.starts_with(&format!("{}/", folder.trim_end_matches('/')));
+    let around = |path: &str| want.unpack.values().any(|unpack| below(path, &unpack.to));
+    let command =
+        |(path, file): (&Text, &RenderedFile)| Command { recheck: around(path), ..command(facts, path, file) };
+    Ok(want.files.iter().map(command).collect())
 }
 
 pub(super) fn command(facts: &Facts, path: &Text, file: &RenderedFile) -> Command {

@@ -1,5 +1,6 @@
 //! What has to hold on a host, as commands: one phase per file, pure functions of facts and spec.
 
+mod artifacts;
 mod directories;
 mod files;
 mod mounts;
@@ -24,6 +25,7 @@ pub const PHASES: &[(&str, Phase)] = &[
     ("packages", packages::commands),
     ("users", users::commands),
     ("directories", directories::commands),
+    ("artifacts", artifacts::commands),
     ("files", files::commands),
     ("sysctl", sysctl::commands),
     ("runtime", runtime::commands),

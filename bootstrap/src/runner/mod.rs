@@ -8,20 +8,24 @@ mod ask;
 mod facts;
 mod lines;
 mod probe;
+mod send;
 
 pub use ask::ask;
 pub(crate) use lines::START;
 
 use std::time::Duration;
 
-use pool_inventory::{Text, market::Drift};
+use pool_inventory::{Name, Text, market::Drift};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     command::Command,
     error::{BootstrapError, Refusal},
     facts::Facts,
-    link::Link,
+    link::{
+        Link,
+        upload::{NoSupply, Supply},
+    },
     phases,
     rendered::{Mount, Rendered},
 };
@@ -56,6 +60,24 @@ pub enum ItemEvent {
         /// How many hold already.
         unchanged: usize,
     },
+    /// An artifact is on its way to the host.
+    Sending {
+        /// Its name.
+        name: Name,
+        /// Bytes sent so far.
+        sent: u64,
+        /// How many there are.
+        size: u64,
+    },
+    /// An artifact is on the host.
+    Sent {
+        /// Its name.
+        name: Name,
+        /// How large it is.
+        size: u64,
+        /// How long it took.
+        took: Duration,
+    },
     /// An item is being done.
     Started {
         /// Which.
@@ -88,7 +110,7 @@ pub async fn read_facts(link: &mut dyn Link) -> Result<Facts, BootstrapError> {
     facts::facts(link).await
 }
 
-/// Makes a host what is asked for; does only what is missing.
+/// Makes a host what is asked for; does only what is missing. Without artifacts: see [`apply_with`].
 ///
 /// `on` is called for every item as it happens. When `cancel` is cancelled, items that were begun are finished and
 /// nothing further is begun. Whatever ends it: another call goes on from there.
@@ -111,20 +133,33 @@ pub async fn apply_phases(
     cancel: &CancellationToken,
     on: &mut (dyn FnMut(ItemEvent) + Send),
 ) -> Result<Outcome, BootstrapError> {
+    apply_with(link, want, &NoSupply::default(), cancel, on).await
+}
+
+/// The same for phases that take artifacts: those that the host lacks come from `supply`, and are sent before anything is
+/// changed but what they are to lie on.
+pub async fn apply_with(
+    link: &mut dyn Link,
+    want: &Phases<'_>,
+    supply: &dyn Supply,
+    cancel: &CancellationToken,
+    on: &mut (dyn FnMut(ItemEvent) + Send),
+) -> Result<Outcome, BootstrapError> {
     let facts = facts::facts(link).await?;
     let mut grounds = Vec::new();
-    let (mut commands, mut todo) = due(link, &facts, want, on).await?;
-    let ground: Vec<&Command> = todo.iter().map(|at| &commands[*at]).filter(|command| command.ground).collect();
+    let mut due = look_due(link, &facts, want, on).await?;
+    let ground: Vec<&Command> = due.todo().filter(|command| command.ground).collect();
     if !ground.is_empty() {
         grounds = change(link, &facts, &ground, cancel, on).await?.changed;
         // What was looked at before may lie below it, out of sight.
-        (commands, todo) = due(link, &facts, want, on).await?;
+        due = look_due(link, &facts, want, on).await?;
     }
-    let unchanged = (commands.len() - todo.len()).saturating_sub(grounds.len());
-    if todo.is_empty() {
+    let unchanged = (due.commands.len() - due.todo.len()).saturating_sub(grounds.len());
+    if due.todo.is_empty() {
         return Ok(Outcome { facts, changed: grounds, unchanged });
     }
-    let todo: Vec<&Command> = todo.iter().map(|at| &commands[*at]).collect();
+    send::send(link, &facts, &due, supply, cancel, on).await?;
+    let todo: Vec<&Command> = due.todo().collect();
     let done = change(link, &facts, &todo, cancel, on).await?;
     Ok(Outcome { facts, changed: [grounds, done.changed].concat(), unchanged: unchanged + done.same })
 }
@@ -139,13 +174,28 @@ pub async fn release(link: &mut dyn Link, path: &Text, mount: &Mount, going: boo
     Ok(())
 }
 
-/// All items, and the indices of those that must be done; refuses what cannot be done before anything is.
-async fn due(
+/// All items, and what is to be done.
+struct Due {
+    commands: Vec<Command>,
+    /// Indices of those that must be done.
+    todo: Vec<usize>,
+    /// Indices of those that need an artifact which the host lacks.
+    lacking: Vec<usize>,
+}
+
+impl Due {
+    fn todo(&self) -> impl Iterator<Item = &Command> {
+        self.todo.iter().map(|at| &self.commands[*at])
+    }
+}
+
+/// Looks for what must be done; refuses what cannot be done before anything is.
+async fn look_due(
     link: &mut dyn Link,
     facts: &Facts,
     want: &Phases<'_>,
     on: &mut (dyn FnMut(ItemEvent) + Send),
-) -> Result<(Vec<Command>, Vec<usize>), BootstrapError> {
+) -> Result<Due, BootstrapError> {
     let (commands, findings) = look(link, facts, want, true).await?;
     let refusals: Vec<Refusal> =
         commands.iter().zip(&findings).filter_map(|(command, finding)| finding.refusal(command, facts)).collect();
@@ -160,7 +210,8 @@ async fn due(
     }
     let unchanged = commands.len() - todo.len();
     on(ItemEvent::Probed { todo: todo.iter().map(|at| commands[*at].item.clone()).collect(), unchanged });
-    Ok((commands, todo))
+    let lacking = (0..findings.len()).filter(|at| findings[*at].lacks).collect();
+    Ok(Due { commands, todo, lacking })
 }
 
 async fn change(

@@ -37,6 +37,8 @@ pub(super) struct Finding {
     pub(super) state: State,
     /// Why it cannot be changed.
     denied: Option<String>,
+    /// Whether an artifact must be sent to the host before it can be changed.
+    pub(super) lacks: bool,
     /// Content as far as it was shown.
     content: Option<Vec<u8>>,
 }
@@ -154,6 +156,7 @@ impl Answers {
             ("P", ("ok", _)) => finding.state = State::Holds,
             ("P", ("missing", _)) => finding.state = State::Missing,
             ("P", ("differs", why)) => finding.state = State::Differs(why.to_owned()),
+            ("U", _) => finding.lacks = true,
             ("D", _) => finding.denied = Some(rest),
             _ => return None,
         }

@@ -9,7 +9,7 @@ use pool_inventory::{
 };
 
 use super::*;
-use crate::link::{Dialogue, Exit, Flow, LinkError, Next};
+use crate::link::{Dialogue, Exit, Flow, LinkError, Next, upload::Upload};
 
 const FACTS: &str = "pool start\nuid=0\ngid=0\nend=facts\n";
 
@@ -34,6 +34,10 @@ impl Link for Parrot {
 
     fn sessions(&self) -> u32 {
         0
+    }
+
+    async fn upload(&mut self, _: Upload<'_>) -> Result<(Exit, Vec<String>), LinkError> {
+        unreachable!("nothing is sent")
     }
 
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {

@@ -30,6 +30,8 @@ pub const CONTAINERS: &str = include_str!("containers.sh");
 pub const KUBERNETES: &str = include_str!("kubernetes.sh");
 /// Functions for members of Docker Swarms, which both call.
 pub const SWARM: &str = include_str!("swarm.sh");
+/// Functions for artifacts, which both call.
+pub const ARTIFACTS: &str = include_str!("artifacts.sh");
 /// Functions that acts call.
 pub const ACT_HEAD: &str = include_str!("act.sh");
 
@@ -178,6 +180,7 @@ fn act_head(out: &mut Vec<u8>, who: Option<&Facts>, mark: u64) {
 fn functions(out: &mut Vec<u8>, library: Library) {
     let texts: &[&str] = match library {
         Library::Mounts => &[MOUNTS],
+        Library::Artifacts => &[ARTIFACTS],
         Library::Containers => &[CONTAINERS],
         Library::Kubernetes => &[CONTAINERS, KUBERNETES],
         Library::Swarm => &[SWARM],
@@ -208,7 +211,7 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
             };
             line(out, &format!("{{ begin {n}; {install}has_package {}; end {n} $?; }}", quote(name)));
         }
-        Act::Call(call) => {
+        Act::Call(call) | Act::Artifact { call, .. } => {
             line(out, &format!("{{ begin {n}; {{ {call}; }} >&2; end {n} $? ${{held:+same}}; }} </dev/null"))
         }
         Act::Fed { call, content } => {

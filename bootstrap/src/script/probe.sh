@@ -58,12 +58,18 @@ metadata() {
 }
 # content PATH: the content, each line after a bar, a full stop after the last one.
 content() { { head -c 65537 -- "$1"; echo .; } | sed 's/^/|/'; }
+# no_file PATH OWNER: whether something else than a file is there, or nothing; says which.
+no_file() {
+  if [ -h "$1" ]; then differs 'is a symbolic link'
+  elif [ ! -e "$1" ]; then missing
+  elif [ -d "$1" ]; then differs 'is a directory'; denied 'a directory is never replaced by a file' disk; return
+  elif [ ! -f "$1" ]; then differs 'is not a regular file'
+  else return 1; fi
+  may_write "$1"; may_own "$2"
+}
 # probe_file PATH SHA256 MODE OWNER GROUP SHOW
 probe_file() {
-  if [ -h "$1" ]; then differs 'is a symbolic link'; may_write "$1"; may_own "$4"; return; fi
-  if [ ! -e "$1" ]; then missing; may_write "$1"; may_own "$4"; return; fi
-  if [ -d "$1" ]; then differs 'is a directory'; denied 'a directory is never replaced by a file' disk; return; fi
-  if [ ! -f "$1" ]; then differs 'is not a regular file'; may_write "$1"; may_own "$4"; return; fi
+  ! no_file "$1" "$4" || return 0
   metadata "$1" "$3" "$4" "$5"
   seen sum || out=$(sha256sum <"$1") || out=unreadable
   out=${out%% *}

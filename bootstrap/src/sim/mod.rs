@@ -16,8 +16,8 @@ use ledger::Ledger;
 pub use ledger::forget;
 
 use crate::{
-    command::Command,
-    link::{Dialogue, Exit, Flow, Link, LinkError, Next},
+    command::{Act, Command},
+    link::{Dialogue, Exit, Flow, Link, LinkError, Next, upload::Upload},
     runner::START,
     script::Say,
     ssh::SshError,
@@ -118,7 +118,12 @@ impl SimLink {
             None if command.bare => "ok",
             None => "missing",
         };
-        Ok(format!("P {number} {answer}\n"))
+        let lacks = |sha256: &str| self.ledger.holds(&arrived(sha256)).is_none();
+        let sent = match &command.act {
+            Act::Artifact { sent: true, sha256, .. } if answer != "ok" && lacks(sha256) => format!("U {number}\n"),
+            _ => String::new(),
+        };
+        Ok(format!("P {number} {answer}\n{sent}"))
     }
 
     /// Does an item; the second part goes to standard error.
@@ -193,6 +198,11 @@ struct Answer {
     failed: bool,
 }
 
+/// Under which the ledger says that an artifact was sent to the host.
+fn arrived(sha256: &str) -> String {
+    format!("artifact {sha256}")
+}
+
 /// What a command is about: two commands with the same one want the same.
 fn fingerprint(command: &Command) -> String {
     blake3::hash(command.probe.as_bytes()).to_hex()[..32].to_owned()
@@ -206,6 +216,17 @@ impl Link for SimLink {
 
     fn sessions(&self) -> u32 {
         self.sessions
+    }
+
+    async fn upload(&mut self, upload: Upload<'_>) -> Result<(Exit, Vec<String>), LinkError> {
+        self.sessions += 1;
+        let item = arrived(upload.sha256);
+        if self.strikes(FaultKind::Fail, &item)? {
+            return Ok((Exit { status: Some(1), signal: None }, vec!["a fault was asked for".into()]));
+        }
+        self.ledger.record(&item, upload.sha256).map_err(|source| self.broken(source))?;
+        (upload.on)(upload.size);
+        Ok((Exit { status: Some(0), signal: None }, Vec::new()))
     }
 
     async fn converse(&mut self, talk: &mut dyn Dialogue) -> Result<Exit, LinkError> {

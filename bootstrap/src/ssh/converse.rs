@@ -8,7 +8,7 @@ use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{SshError, SshLink, channel::signal};
-use crate::link::{Dialogue, Exit, Flow, Link, LinkError, Next};
+use crate::link::{Dialogue, Exit, Flow, Link, LinkError, Next, upload::Upload};
 
 /// Sent at once at most; a packet of SSH.
 const CHUNK: usize = 32 << 10;
@@ -49,6 +49,10 @@ impl Link for SshLink {
             let _ = timeout(Duration::from_secs(1), shell.write.close()).await;
         }
         result.map(|()| state.exit)
+    }
+
+    async fn upload(&mut self, upload: Upload<'_>) -> Result<(Exit, Vec<String>), LinkError> {
+        super::upload::upload(self, upload).await
     }
 }
 

@@ -7,6 +7,7 @@ mod converse;
 mod error;
 mod hostkey;
 mod jump;
+mod upload;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that fails, or is skipped, says so")]
 
 mod apply;
+mod artifacts;
 mod bed;
 mod connect;
 mod drift;

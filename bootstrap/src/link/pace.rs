@@ -1,0 +1,61 @@
+//! How many uploads go on at a time, and how fast all of them together may be.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until},
+};
+
+/// What all uploads of a process share.
+#[derive(Debug)]
+pub struct Pace {
+    slots: Semaphore,
+    bucket: Option<Mutex<Bucket>>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Bytes per second.
+    rate: f64,
+    /// When all that was handed out so far has been sent at that rate.
+    until: Instant,
+}
+
+/// What an idle line may send at once.
+const BURST: Duration = Duration::from_millis(100);
+
+impl Pace {
+    /// At most `at_once` uploads, together at most `rate` bytes per second; none: as fast as it goes.
+    pub fn new(at_once: usize, rate: Option<u64>) -> Self {
+        let bucket = |rate: u64| Mutex::new(Bucket { rate: rate.max(1) as f64, until: Instant::now() });
+        Self { slots: Semaphore::new(at_once.max(1)), bucket: rate.map(bucket) }
+    }
+
+    /// Waits for a place among the uploads.
+    pub async fn slot(&self) -> SemaphorePermit<'_> {
+        self.slots.acquire().await.expect("it is never closed")
+    }
+
+    /// Waits until this many bytes may be sent.
+    pub async fn take(&self, bytes: usize) {
+        let Some(bucket) = &self.bucket else { return };
+        let at = {
+            let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            let begin = bucket.until.max(Instant::now() - BURST);
+            bucket.until = begin + Duration::from_secs_f64(bytes as f64 / bucket.rate);
+            bucket.until
+        };
+        sleep_until(at).await;
+    }
+}
+
+impl Default for Pace {
+    /// 16 at a time: enough to fill a fast line, few enough to hold little memory.
+    fn default() -> Self {
+        Self::new(16, None)
+    }
+}

@@ -33,7 +33,7 @@ pub mod ssh;
 pub use error::{BootstrapError, Refusal};
 pub use facts::Facts;
 pub use link::Link;
-pub use rendered::{Mount, RenderError, Rendered, render};
+pub use rendered::{Mount, Password, RenderError, Rendered, render};
 pub use runner::{ItemEvent, Outcome, Phases, Report, apply, apply_phases, ask, observe, release};
 pub use script::Question;
 

@@ -53,6 +53,7 @@ async fn show_address(cx: &Context, env: &Environment, address: &Address) -> Out
     match address.kind {
         Kind::Pool => show_pool(cx, env, address, &records),
         Kind::Tenant => Err(CliError::usage(format!("{address} is no object")).hint("see what it costs: pool cost")),
+        Kind::Cluster | Kind::Member => show_members(cx, address, &records),
         Kind::Host | Kind::Volume | Kind::Network | Kind::Snapshot | Kind::Backup => {
             let found: Vec<&Recorded> = records.iter().filter(|record| record.address == *address).collect();
             if found.is_empty() {
@@ -64,6 +65,25 @@ async fn show_address(cx: &Context, env: &Environment, address: &Address) -> Out
             Ok(ExitCode::Done)
         }
     }
+}
+
+/// Hosts are recorded as members of a cluster.
+fn show_members(cx: &Context, address: &Address, records: &[Recorded]) -> Outcome {
+    let of = |record: &&Recorded| {
+        let cluster = record.member.as_ref().map(|member| member.cluster.as_str());
+        match address.host_of_member() {
+            Some(host) => record.address == host && cluster == address.name.split('/').next(),
+            None => cluster == Some(&*address.name),
+        }
+    };
+    let found: Vec<&Recorded> = records.iter().filter(of).collect();
+    if found.is_empty() {
+        return Err(not_recorded(cx, address));
+    }
+    cx.ui.answer("show", ExitCode::Done, &found, || {
+        found.iter().map(|record| object::record(record)).collect::<Vec<_>>().join("\n")
+    });
+    Ok(ExitCode::Done)
 }
 
 fn show_pool(cx: &Context, env: &Environment, address: &Address, records: &[Recorded]) -> Outcome {

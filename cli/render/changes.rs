@@ -88,6 +88,10 @@ pub struct Counts {
     pub record: usize,
     /// Volumes that get the content of a copy back.
     pub restore: usize,
+    /// Hosts that become members of clusters.
+    pub join: usize,
+    /// Hosts that leave clusters.
+    pub leave: usize,
 }
 
 /// Lines and counts of a plan.
@@ -128,6 +132,9 @@ fn is_fresh(steps: &[&Step]) -> bool {
 }
 
 fn object_lines(address: &Address, steps: &[&Step], fresh: &BTreeSet<&Address>, counts: &mut Counts) -> Vec<Line> {
+    if matches!(address.kind, Kind::Cluster | Kind::Member) {
+        return super::members::lines(address, steps, counts);
+    }
     let whole = if fresh.contains(address) { whole(address, steps, counts) } else { None };
     if let Some(line) = whole {
         return vec![line];
@@ -210,8 +217,8 @@ fn part(step: &Step, host_is_fresh: bool, counts: &mut Counts) -> Option<Line> {
         | Action::Restore { .. }
         | Action::Delete
         | Action::Release => return None,
-        // A knot of the graph that does nothing.
-        Action::Gather => return None,
+        // A knot of the graph that does nothing, and what has lines of its own.
+        Action::Gather | Action::Member { .. } => return None,
     };
     match symbol {
         _ if how == "record only" => counts.record += 1,
@@ -222,7 +229,7 @@ fn part(step: &Step, host_is_fresh: bool, counts: &mut Counts) -> Option<Line> {
     Some(Line { symbol, address: step.address.clone(), detail, how, reason, more: more(step) })
 }
 
-fn reason_fields(reason: &Reason) -> &[FieldChange] {
+pub fn reason_fields(reason: &Reason) -> &[FieldChange] {
     match reason {
         Reason::SpecChanged { fields } | Reason::Drifted { fields } => fields,
         _ => &[],
@@ -230,7 +237,7 @@ fn reason_fields(reason: &Reason) -> &[FieldChange] {
 }
 
 /// Everything that the line leaves out.
-fn more(step: &Step) -> Vec<String> {
+pub fn more(step: &Step) -> Vec<String> {
     let changes = match &step.action {
         Action::Update { from, to } | Action::Rebuild { from, to } => from.changes(to),
         // Digests tell people nothing.

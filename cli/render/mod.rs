@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod changes;
 pub mod explain;
 pub mod history;
+pub mod members;
 pub mod object;
 pub mod plan;
 pub mod run;

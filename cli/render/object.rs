@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pool_inventory::{
     Address, Name,
     desired::{Hosts, PoolSpec},
-    object::{Recorded, Spec},
+    object::{Recorded, Spec, Stage},
 };
 
 use super::{
@@ -35,6 +35,16 @@ pub fn record(record: &Recorded) -> String {
         rows.add("bootstrap", done);
         let keys: Vec<_> = host.authorized_keys.iter().map(|key| key.split(' ').next().unwrap_or("key")).collect();
         rows.add("login", format!("{} ({})", host.user, keys.join(", ")));
+    }
+    if let Some(member) = &record.member {
+        let stage = match &member.stage {
+            Stage::Joined => member.version.to_string(),
+            Stage::Joining { .. } => "joining was begun and not finished".to_owned(),
+            Stage::Upgrading { to } => format!("{}; going to {to} was begun and not finished", member.version),
+            Stage::Draining => format!("{}; drained", member.version),
+            Stage::Leaving => "leaving was begun and not finished".to_owned(),
+        };
+        rows.add("member", format!("{} of {} · {stage}", member.role, member.cluster));
     }
     let flags =
         [(record.adopted, "adopted: released, never deleted"), (record.protected, "protected: never destroyed")];

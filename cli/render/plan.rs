@@ -304,6 +304,8 @@ fn sums(saved: &SavedPlan, counts: &Counts) -> String {
         (counts.restore, "to restore"),
         (counts.record, "to record"),
         (counts.bootstrap, "to bootstrap"),
+        (counts.join, "to join"),
+        (counts.leave, "to leave"),
     ];
     let others: Vec<String> = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     if !others.is_empty() {

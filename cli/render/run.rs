@@ -22,7 +22,7 @@ use super::{
 /// Failures shown in full at the end; the journal has all.
 const MOST_FAILURES: usize = 20;
 /// The order in which verbs are told.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 28] = [
     "create",
     "adopt",
     "rebuild",
@@ -34,6 +34,18 @@ const VERBS: [&str; 16] = [
     "attach",
     "detach",
     "bootstrap",
+    "init",
+    "join",
+    "configure",
+    "snapshot",
+    "drain",
+    "upgrade",
+    "rollback",
+    "renew",
+    "settle",
+    "cordon",
+    "uncordon",
+    "leave",
     "delete",
     "take-back",
     "release",

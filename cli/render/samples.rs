@@ -157,6 +157,7 @@ pub fn saved(steps: Vec<Step>, declined: Vec<Declined>) -> SavedPlan {
         steps,
         groups: vec![group],
         declined,
+        clusters: Default::default(),
         bootstraps: BTreeMap::new(),
         providers: BTreeMap::new(),
         backends: BTreeMap::new(),

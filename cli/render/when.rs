@@ -47,6 +47,11 @@ impl Clock {
     }
 }
 
+/// `2026-11-21`, in the zone that certificates are written in.
+pub fn day(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
 /// `340 ms`, `1.2 s`, `3 min 05 s`, `2 h 07 min`
 pub fn span(millis: u64) -> String {
     match millis {

@@ -87,6 +87,11 @@ pub fn fields(changes: &[FieldChange]) -> String {
     }
 }
 
+/// What a step is in the plan for, field by field.
+pub fn changed(reason: &Reason) -> String {
+    fields(super::changes::reason_fields(reason))
+}
+
 /// Why a step is in the plan.
 pub fn reason(reason: &Reason) -> String {
     match reason {
@@ -109,6 +114,7 @@ pub fn reason(reason: &Reason) -> String {
             }
         }
         Reason::FollowsFrom { address } => format!("follows from {address}"),
+        Reason::Expires { at } => format!("its certificates end on {}", super::when::day(*at)),
         Reason::TakenBack => "taken back".to_owned(),
         Reason::GivesWay { to: Some(to), limit } => format!("gives way to pool/{to}: {limit}"),
         Reason::GivesWay { to: None, limit } => format!("gives way: {limit}"),
@@ -180,6 +186,8 @@ pub fn why(why: &Why) -> String {
             format!("its volume {volume} is not there; a new volume gets its content with `from:`")
         }
         Why::NoSource { from } => format!("{from}, which it is to be made from, is not there"),
+        Why::Quorum { cluster, detail } => format!("stays: cluster {cluster} needs it: {}", clip(detail, 120)),
+        Why::Version { from, to, detail } => format!("cannot go from {from} to {to}: {}", clip(detail, 120)),
         Why::NoRoom { provider, limit } => format!("provider {provider} has no room for it: {limit}"),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use pool_bootstrap::{Facts, Link, cluster::kubernetes};
 use pool_inventory::{
     Address, Name, Text,
-    desired::{Access, Desired},
-    market::{Capabilities, Feature, HostSeen},
-    object::{HostMount, KnownHost, Recorded},
+    desired::{Access, Desired, Role, SecretRef},
+    market::{Capabilities, ClusterSeen, Feature, HostSeen, MemberSeen},
+    object::{HostMount, KnownHost, Membership, Recorded},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -14,6 +15,23 @@ use crate::{connect::Hosts, wanted};
 
 /// Longest time for one host; a host that hangs is late, not fatal.
 const HOST_LIMIT: Duration = Duration::from_secs(60);
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// By host.
+    pub hosts: BTreeMap<Text, HostSeen>,
+    /// By cluster.
+    pub clusters: BTreeMap<Name, ClusterSeen>,
+}
+
+/// What one host tells: of itself, and, as a control plane, of its cluster.
+struct Told {
+    seen: HostSeen,
+    members: Option<BTreeMap<Text, MemberSeen>>,
+    /// Whether it could tell at all: simulated clusters say nothing.
+    mute: bool,
+}
 
 /// Probes every recorded host whose pool asks for something and whose bootstrap was done in full: only there is
 /// something to compare with. Hosts that are to be bootstrapped anyway are asked then.
@@ -23,7 +41,7 @@ pub async fn hosts(
     capabilities: &BTreeMap<Name, Capabilities>,
     ways: Arc<Hosts>,
     parallel: usize,
-) -> BTreeMap<Text, HostSeen> {
+) -> Found {
     let slots = Arc::new(Semaphore::new(parallel.max(1)));
     let mut tasks = JoinSet::new();
     let known = wanted::known_hosts(desired, recorded);
@@ -42,22 +60,50 @@ pub async fn hosts(
         let (ways, slots) = (ways.clone(), slots.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            let name = probe.row.address.name.clone();
             let seen = match tokio::time::timeout(HOST_LIMIT, ask(&ways, &probe)).await {
-                Ok(seen) => seen,
-                Err(_) => HostSeen::Unreachable(format!("no answer within {} s", HOST_LIMIT.as_secs()).into()),
+                Ok(told) => told,
+                Err(_) => unreachable(format!("no answer within {} s", HOST_LIMIT.as_secs())),
             };
-            (name, seen)
+            (probe.row, seen)
         });
     }
-    let mut seen = BTreeMap::new();
+    let mut found = Found::default();
     while let Some(done) = tasks.join_next().await {
         match done {
-            Ok((name, host)) => seen.insert(name, host),
+            Ok((row, told)) => found.take(&row, told),
             Err(bug) => std::panic::resume_unwind(bug.into_panic()),
         };
     }
-    seen
+    found
+}
+
+impl Found {
+    /// The first control plane that tells of its cluster is believed; each tells how long its own certificates last.
+    fn take(&mut self, row: &Recorded, told: Told) {
+        let name = row.address.name.clone();
+        if let Some(member) = controls(row).filter(|_| !told.mute) {
+            let known = self.clusters.entry(member.cluster.clone());
+            let known = known.or_insert_with(|| ClusterSeen::Silent("no control plane answered".into()));
+            let expires = |members: &BTreeMap<Text, MemberSeen>| members.get(&name).and_then(|seen| seen.expires);
+            match (known, told.members, &told.seen) {
+                (ClusterSeen::Members(members), Some(more), _) => {
+                    let expires = expires(&more);
+                    members.entry(name.clone()).or_default().expires = expires;
+                }
+                (known @ ClusterSeen::Silent(_), Some(members), _) => *known = ClusterSeen::Members(members),
+                (ClusterSeen::Silent(why), None, HostSeen::Unreachable(detail)) => *why = detail.clone(),
+                (ClusterSeen::Silent(why), None, _) => *why = format!("its API does not answer on {name}").into(),
+                _ => {}
+            }
+        }
+        self.hosts.insert(name, told.seen);
+    }
+}
+
+/// Whether a host can tell of a Kubernetes cluster.
+fn controls(row: &Recorded) -> Option<&Membership> {
+    let member = row.member.as_deref()?;
+    (member.role == Role::ControlPlane && member.has_joined() && !member.version.is_empty()).then_some(member)
 }
 
 /// What one probe needs.
@@ -86,6 +132,7 @@ fn probe(
         environment: desired.environment.clone(),
         pool: pool.clone(),
         hosts: hosts.collect(),
+        package: wanted::package(desired.clusters.values(), pool),
     };
     // Another digest means that a bootstrap is planned already, with all its reasons.
     let endpoint = row.endpoint.as_ref()?;
@@ -96,13 +143,17 @@ fn probe(
     Some(Probe { row: row.clone(), access, want, mounts })
 }
 
-async fn ask(ways: &Hosts, probe: &Probe) -> HostSeen {
-    let unreachable = |why: String| HostSeen::Unreachable(why.into());
+fn unreachable(why: String) -> Told {
+    Told { seen: HostSeen::Unreachable(why.into()), members: None, mute: false }
+}
+
+async fn ask(ways: &Hosts, probe: &Probe) -> Told {
     let endpoint = match &probe.row.endpoint {
         Some(endpoint) => endpoint,
         None => return unreachable("it has no address".to_owned()),
     };
-    let rendered = match probe.want.render(&probe.row.address.name, endpoint, &probe.mounts) {
+    let password = |secret: &SecretRef| ways.password(secret);
+    let rendered = match probe.want.render(&probe.row.address.name, endpoint, &probe.mounts, &password) {
         Ok(rendered) => rendered,
         Err(error) => return unreachable(error),
     };
@@ -110,9 +161,25 @@ async fn ask(ways: &Hosts, probe: &Probe) -> HostSeen {
         Ok((link, _)) => link,
         Err(error) => return unreachable(crate::ops::chain(&error)),
     };
-    match pool_bootstrap::observe(link.as_mut(), &rendered).await {
-        Ok(report) if report.drifts.is_empty() => HostSeen::Clean,
-        Ok(report) => HostSeen::Drifted(report.drifts),
-        Err(error) => unreachable(crate::ops::chain(&error)),
+    let report = match pool_bootstrap::observe(link.as_mut(), &rendered).await {
+        Ok(report) => report,
+        Err(error) => return unreachable(crate::ops::chain(&error)),
+    };
+    let members = match controls(&probe.row) {
+        Some(_) => survey(link.as_mut(), &report.facts, &probe.row).await,
+        None => None,
+    };
+    let seen = if report.drifts.is_empty() { HostSeen::Clean } else { HostSeen::Drifted(report.drifts) };
+    Told { seen, members, mute: ways.is_simulated(&probe.row.provider) }
+}
+
+/// What a control plane says of its cluster; none: its API does not answer, or it is simulated.
+async fn survey(link: &mut dyn Link, facts: &Facts, row: &Recorded) -> Option<BTreeMap<Text, MemberSeen>> {
+    let sudo = facts.uid != 0 && facts.sudo;
+    let lines = pool_bootstrap::ask(link, sudo, &kubernetes::survey()).await.ok()?;
+    let (mut members, expires) = kubernetes::parse_survey(&lines);
+    if let Some(own) = members.get_mut(&row.address.name) {
+        own.expires = expires;
     }
+    (!members.is_empty()).then_some(members)
 }

@@ -3,6 +3,8 @@
 mod bootstrap;
 mod create;
 mod dispatch;
+mod lines;
+mod member;
 mod queue;
 mod recorder;
 mod records;
@@ -12,6 +14,8 @@ mod undo;
 mod unmount;
 
 pub use dispatch::{Limits, drive};
+pub use lines::Lines;
+pub use member::Tickets;
 pub use recorder::Recorder;
 pub use records::Records;
 pub use settle::settle;
@@ -56,6 +60,10 @@ pub struct Shared {
     pub quiet: std::time::Instant,
     /// What the run found sold out, and where hosts went instead.
     pub detours: Mutex<Detours>,
+    /// Links that wait for further work.
+    pub lines: Lines,
+    /// What hosts need to join clusters.
+    pub tickets: Tickets,
 }
 
 /// What a run found sold out, and where hosts went instead.
@@ -106,10 +114,11 @@ impl Shared {
 
     /// The way to log in to a host.
     pub fn access(&self, host: &Recorded) -> Option<&Access> {
-        let plan = self.plan.bootstraps.get(host.pool.as_ref()?)?;
+        let member = self.plan.clusters.values().find_map(|cluster| cluster.access.get(&host.address.name));
+        let Some(plan) = host.pool.as_ref().and_then(|pool| self.plan.bootstraps.get(pool)) else { return member };
         match self.went_to(&host.address).and_then(|other| plan.elsewhere.get(&other.provider)) {
             Some(there) => Some(there),
-            None => plan.access.get(&host.address.name),
+            None => plan.access.get(&host.address.name).or(member),
         }
     }
 

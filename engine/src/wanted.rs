@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pool_bootstrap::{Mount, Rendered};
+use pool_bootstrap::{Mount, Password, Rendered};
 use pool_inventory::{
     Address, Name, Text,
-    desired::{BootstrapSpec, Desired, Scalar, TemplateSource},
+    desired::{BootstrapSpec, ClusterSpec, Desired, KubernetesSpec, Scalar, SecretRef, TemplateSource},
     digest::PoolDigest,
     object::{Endpoint, HostMount, KnownHost, Recorded},
     template::{SelfHost, SharedContext, TemplateContext, render},
@@ -28,6 +28,8 @@ pub struct Want {
     pub pool: Name,
     /// Hosts that templates mention.
     pub hosts: BTreeMap<Name, Vec<KnownHost>>,
+    /// Version of packages of Kubernetes, for members of a cluster.
+    pub package: Option<Text>,
 }
 
 impl Want {
@@ -39,7 +41,13 @@ impl Want {
     }
 
     /// The spec with all templates rendered for one host, and the volumes that it mounts itself.
-    pub fn render(&self, host: &str, endpoint: &Endpoint, mounts: &[HostMount]) -> Result<Rendered, String> {
+    pub fn render(
+        &self,
+        host: &str,
+        endpoint: &Endpoint,
+        mounts: &[HostMount],
+        secrets: &dyn Fn(&SecretRef) -> Result<Password, String>,
+    ) -> Result<Rendered, String> {
         let me = SelfHost {
             name: host,
             address: &endpoint.host,
@@ -52,8 +60,24 @@ impl Want {
         let template = |source: &TemplateSource| render(source, &context);
         let rendered = pool_bootstrap::render(&self.spec, &template).map_err(|error| crate::ops::chain(&error))?;
         let mounts = mounts.iter().map(|mount| (mount.path.clone(), device(mount))).collect();
-        rendered.with_mounts(mounts).map_err(|error| crate::ops::chain(&error))
+        let rendered = rendered.with_mounts(mounts).map_err(|error| crate::ops::chain(&error))?;
+        Ok(rendered.with_cluster(self.passwords(secrets)?, self.package.clone()))
     }
+
+    fn passwords(
+        &self,
+        secrets: &dyn Fn(&SecretRef) -> Result<Password, String>,
+    ) -> Result<BTreeMap<Name, Password>, String> {
+        let registries = self.spec.runtime.iter().flat_map(|runtime| &runtime.registries);
+        let logins = registries.filter_map(|(name, registry)| Some((name, registry.login.as_ref()?)));
+        logins.map(|(name, login)| Ok((name.clone(), secrets(&login.password)?))).collect()
+    }
+}
+
+/// Version of the packages that hosts of a pool get as members of a cluster.
+pub fn package<'a>(clusters: impl IntoIterator<Item = &'a ClusterSpec>, pool: &str) -> Option<Text> {
+    let mut of = clusters.into_iter().filter(|cluster| cluster.role_of(pool).is_some());
+    of.find_map(|cluster| cluster.kubernetes().map(KubernetesSpec::package))
 }
 
 /// A volume as the host looks for it.
@@ -112,8 +136,10 @@ pub fn dry_render(desired: &Desired) -> Vec<String> {
             environment: desired.environment.clone(),
             pool: pool.clone(),
             hosts: spec.bootstrap.pools().into_iter().map(made_up).collect(),
+            package: None,
         };
-        if let Err(why) = want.render(&format!("{pool}-0"), &endpoint, &[]) {
+        let nothing = |_: &SecretRef| Ok(Password::new(String::new().into()));
+        if let Err(why) = want.render(&format!("{pool}-0"), &endpoint, &[], &nothing) {
             problems.push(format!("pool {pool}: {why}"));
         }
     }

@@ -57,6 +57,11 @@ impl PoolDigest {
     }
 }
 
+/// Digest of anything that has a fixed form.
+pub fn of<T: Serialize>(value: &T) -> Text {
+    blake3::hash(&json(value)).to_hex()[..32].into()
+}
+
 fn templates(spec: &BootstrapSpec) -> impl Iterator<Item = &str> {
     spec.files.values().filter_map(|file| match &file.source {
         FileSource::Template(template) => Some(&*template.text),

@@ -541,6 +541,9 @@ pub struct Membership {
     /// Whether somebody asked that nothing new is put on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cordoned: bool,
+    /// Whether the cluster's API is known by its address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anchor: bool,
 }
 
 /// How far a member is.
@@ -559,6 +562,8 @@ pub enum Stage {
         /// The version.
         to: Text,
     },
+    /// What runs on it goes elsewhere, so that it can leave or change.
+    Draining,
     /// Its leaving was begun and not seen to end.
     Leaving,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pool_inventory::{
     Address, Bytes, Lineage, Money, Name, Percent, Text,
-    desired::{Access, BackendSpec, BootstrapSpec, ProviderSpec, Scalar},
+    desired::{Access, BackendSpec, BootstrapSpec, ClusterSpec, ProviderSpec, Role, Scalar},
     market::{Drift, Feature},
     object::{FieldChange, HostSpec, KnownHost, Recorded, Spec},
 };
@@ -41,6 +41,9 @@ pub struct Plan {
     pub declined: Vec<Declined>,
     /// What each pool's hosts get, for the pools that have bootstrap steps.
     pub bootstraps: BTreeMap<Name, PoolBootstrap>,
+    /// The clusters that the steps are about.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clusters: BTreeMap<Name, PlanCluster>,
     /// The providers that the steps act on.
     pub providers: BTreeMap<Name, ProviderSpec>,
     /// The declared backends that the steps use.
@@ -253,6 +256,11 @@ pub enum Action {
     /// Do nothing but wait for its `needs`: the hosts that the templates of a pool mention. One such step stands
     /// between n new hosts and m bootstraps, so that a plan has n + m edges and not n × m. Its address is the pool's.
     Gather,
+    /// Change a host's membership of a cluster, or the cluster through one of its control planes.
+    Member {
+        /// What is done.
+        task: Task,
+    },
     /// Do on a host what its pool asks for.
     Bootstrap {
         /// Digest that will be recorded when it is done; none: values of it are known only after other steps.
@@ -275,6 +283,95 @@ pub struct NewRecord {
     pub price: Money,
 }
 
+/// What is done about a member of a cluster. The step's address is the member's, or the cluster's with the host that it is
+/// done through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// Begin the cluster at this host.
+    Init,
+    /// Join it, or put it in order.
+    Join {
+        /// What it is to be.
+        role: Role,
+    },
+    /// What runs on it goes elsewhere.
+    Drain,
+    /// Nothing new is put on it.
+    Cordon,
+    /// New things may be put on it again.
+    Uncordon,
+    /// It leaves.
+    Leave {
+        /// Whether what is on the host is cleared away.
+        reset: Reset,
+        /// Whether the cluster stays, and has to forget it.
+        forget: bool,
+    },
+    /// Its labels and taints.
+    Settle,
+    /// It gets the cluster's version; it has been drained.
+    Upgrade {
+        /// Whether it is the first of the control planes.
+        first: bool,
+    },
+    /// It goes back to the cluster's version.
+    Rollback,
+    /// It gets new certificates.
+    Renew,
+    /// What the cluster as a whole shall hold: its pod network.
+    Configure {
+        /// The control plane that it is done through.
+        host: Address,
+    },
+    /// A snapshot of what the cluster holds.
+    Snapshot {
+        /// The control plane that it is taken of.
+        host: Address,
+    },
+}
+
+/// Whether a host that leaves a cluster is cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reset {
+    /// No: the machine goes.
+    No,
+    /// Yes, unless it does not answer: nobody will look after it any more.
+    Try,
+    /// Yes.
+    Must,
+}
+
+impl Task {
+    /// One word for messages and JSON.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Task::Init => "init",
+            Task::Join { .. } => "join",
+            Task::Drain => "drain",
+            Task::Cordon => "cordon",
+            Task::Uncordon => "uncordon",
+            Task::Leave { .. } => "leave",
+            Task::Settle => "settle",
+            Task::Upgrade { .. } => "upgrade",
+            Task::Rollback => "rollback",
+            Task::Renew => "renew",
+            Task::Configure { .. } => "configure",
+            Task::Snapshot { .. } => "snapshot",
+        }
+    }
+
+    /// Whether it changes a control plane, or may: such steps of a cluster come one after the other.
+    pub fn shakes(&self, role: Role) -> bool {
+        let changes = matches!(
+            self,
+            Task::Init | Task::Join { .. } | Task::Leave { .. } | Task::Upgrade { .. } | Task::Rollback | Task::Renew
+        );
+        changes && role == Role::ControlPlane
+    }
+}
+
 impl Action {
     /// One word for messages and JSON.
     pub fn verb(&self) -> &'static str {
@@ -295,6 +392,7 @@ impl Action {
             Action::Record { .. } => "record",
             Action::Gather => "gather",
             Action::Bootstrap { .. } => "bootstrap",
+            Action::Member { task } => task.verb(),
         }
     }
 }
@@ -353,6 +451,11 @@ pub enum Reason {
     },
     /// A step of the run that made it failed.
     TakenBack,
+    /// Its certificates end soon.
+    Expires {
+        /// When, in seconds since 1970.
+        at: i64,
+    },
     /// There is not enough for all, and its pool has more hosts than it must have.
     GivesWay {
         /// The pool of a higher priority that gets its room; none: its tenant has more than a quota allows.
@@ -512,6 +615,22 @@ pub enum Why {
         /// The volume, snapshot or backup.
         from: Address,
     },
+    /// A cluster would lose its control, or the majority of its control planes.
+    Quorum {
+        /// Which.
+        cluster: Name,
+        /// Why, for people.
+        detail: Text,
+    },
+    /// A cluster cannot go to this version. Makes `plan` exit with 5.
+    Version {
+        /// What runs.
+        from: Text,
+        /// What is declared.
+        to: Text,
+        /// Why not, for people.
+        detail: Text,
+    },
     /// Its provider's account has no room for it.
     NoRoom {
         /// Where.
@@ -540,6 +659,7 @@ impl Why {
                 | Why::NoSource { .. }
                 | Why::NoRoom { .. }
                 | Why::CannotAdopt { .. }
+                | Why::Version { .. }
         )
     }
 }
@@ -619,6 +739,15 @@ pub struct Refusal {
     pub why: Text,
 }
 
+/// A cluster that steps are about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanCluster {
+    /// What it is to be; none: it goes.
+    pub spec: Option<ClusterSpec>,
+    /// How to log in to those that are members or become some, by host name.
+    pub access: BTreeMap<Text, Access>,
+}
+
 /// What bootstrap does on the hosts of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolBootstrap {
@@ -632,6 +761,9 @@ pub struct PoolBootstrap {
     pub tenant: Name,
     /// Hosts of each pool that templates mention, with the address where it is known already.
     pub hosts: BTreeMap<Name, Vec<KnownHost>>,
+    /// Version of the packages of Kubernetes, for members of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Text>,
     /// How to log in, by host name.
     pub access: BTreeMap<Text, Access>,
     /// How to log in to hosts that an alternative put at another provider, by provider.

@@ -73,7 +73,7 @@ impl Harness for Sim {
                 let cidr = "10.20.0.0/24".parse().expect("a range");
                 Some(Spec::Network(NetworkSpec::new(cidr)))
             }
-            Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => None,
+            Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member => None,
         }
     }
 

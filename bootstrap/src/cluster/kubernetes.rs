@@ -54,15 +54,6 @@ impl Member<'_> {
     pub(super) fn labels(&self) -> String {
         self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
     }
-
-    fn package(&self) -> Text {
-        package(self.spec)
-    }
-}
-
-/// Version of the packages.
-pub fn package(spec: &KubernetesSpec) -> Text {
-    format!("{}-{}", spec.version, spec.packages.revision).into()
 }
 
 /// What a host needs to join; not for logs.
@@ -124,6 +115,11 @@ pub fn join(facts: &Facts, member: &Member<'_>, ticket: &Ticket) -> Vec<Command>
 fn become_member(member: &Member<'_>, act: Act) -> Command {
     let probe = format!("probe_member {} {}", quote(member.id), member.role);
     kubernetes(Command::new(item("member", member.id), probe, act, JOIN))
+}
+
+/// A host that is a member already: what keeps it one runs.
+pub fn standing(member: &Member<'_>) -> Command {
+    become_member(member, Act::Call("start_kubelet".into()))
 }
 
 /// Waits until this host is ready for work, with the wanted version.
@@ -196,7 +192,7 @@ pub fn upgrade(facts: &Facts, member: &Member<'_>, first: bool) -> Vec<Command> 
     let call = format!(
         "act_upgrade {} {}",
         u8::from(first),
-        words([&version, &*member.package(), list(member.spec), &ignored])
+        words([&version, &*member.spec.package(), list(member.spec), &ignored])
     );
     let command = Command::new(item("upgrade", &version), format!("probe_version {version}"), Act::Call(call), UPGRADE);
     vec![kubernetes(command), ready(member)]
@@ -205,7 +201,7 @@ pub fn upgrade(facts: &Facts, member: &Member<'_>, first: bool) -> Vec<Command> 
 /// This host goes back to the cluster's version.
 pub fn rollback(member: &Member<'_>) -> Vec<Command> {
     let version = member.spec.version.to_string();
-    let call = format!("act_rollback {}", words([&version, &*member.package(), list(member.spec)]));
+    let call = format!("act_rollback {}", words([&version, &*member.spec.package(), list(member.spec)]));
     let command = Command::new(item("rollback", &version), format!("probe_version {version}"), Act::Call(call), JOIN);
     vec![kubernetes(command), ready(member)]
 }

@@ -89,7 +89,7 @@ act_packages() {
   } >&2 </dev/null
 }
 apt_install() {
-  lim 840 apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \
+  lim 840 apt-get -q -y ${apt_more:-} --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \
     -o Dpkg::Options::=--force-confold install -- "$@"
 }
 has_package() { case "$(dpkg-query -W -f '${db:Status-Status}' -- "$1")" in installed*) ;; *) return 1;; esac; }

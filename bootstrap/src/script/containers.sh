@@ -73,6 +73,8 @@ act_swap() {
 # probe_module NAME, act_module NAME
 probe_module() {
   [ -d "/sys/module/$1" ] && { ok; return; }
+  # What is built in need not show there.
+  grep -q "/$1\.ko" "/lib/modules/$(uname -r)/modules.builtin" 2>/dev/null && { ok; return; }
   missing; denied 'only root can load modules'
 }
 act_module() { modprobe -- "$1"; }
@@ -115,5 +117,8 @@ kube_install() {
   else
     lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
   fi || return
-  apt_install --allow-change-held-packages --allow-downgrades "$@"
+  apt_more='--allow-change-held-packages --allow-downgrades'
+  apt_install "$@"; st=$?
+  apt_more=
+  return "$st"
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use pool_bootstrap::{
-    Link, keys,
+    Link, Password, keys,
     link::LinkError,
     sim::{SimHost, SimLink, forget},
     ssh::{self, Agent, Deadlines, Login, SshError, SshLink},
 };
 use pool_inventory::{
     Name, Text,
-    desired::{Access, ProviderKind, ProviderSpec, Trust},
+    desired::{Access, ProviderKind, ProviderSpec, SecretRef, Trust},
     object::{Endpoint, Recorded},
 };
 
@@ -152,6 +152,16 @@ impl Hosts {
         };
         let user = name.unwrap_or_else(|| user.clone());
         Ok((endpoint, Login { user, key: self.key(access)?, agent, jump: None, trust }))
+    }
+
+    /// A password, resolved now.
+    pub fn password(&self, reference: &SecretRef) -> Result<Password, String> {
+        let bytes = secrets::resolve(reference, &self.places.root).map_err(|error| crate::ops::chain(&error))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| "a password is not UTF-8 text".to_owned())?;
+        if text.contains(char::is_control) {
+            return Err("a password holds a control character".to_owned());
+        }
+        Ok(Password::new(text.to_owned().into()))
     }
 
     /// A new system is on a host, or the host is gone: what was on it counts no more.

@@ -90,6 +90,8 @@ impl Environment {
             first_attempt: first_attempt(lease),
             quiet: lease.quiet_since(),
             detours: Default::default(),
+            lines: Default::default(),
+            tickets: Default::default(),
         });
         let steps = shared.own;
         shared.recorder.publish(Event::RunStarted { run: run.0.clone(), plan: id, steps }).await;

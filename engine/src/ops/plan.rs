@@ -165,7 +165,7 @@ impl Environment {
         }
         taken::fill(&mut seen, recorded);
         if how == Some(Observe::Hosts) {
-            seen.hosts = probe::hosts(
+            let found = probe::hosts(
                 &self.desired,
                 recorded,
                 &capabilities,
@@ -173,6 +173,7 @@ impl Environment {
                 self.request.parallelism.unwrap_or(64),
             )
             .await;
+            (seen.hosts, seen.clusters) = (found.hosts, found.clusters);
             basis.probed = seen.hosts.len();
             let down = |(host, seen): (&Text, &HostSeen)| match seen {
                 HostSeen::Unreachable(why) => Some((host.clone(), why.clone())),
@@ -227,7 +228,8 @@ fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
         Kind::Pool => input.desired.pools.keys().any(|name| name.as_str() == &*address.name),
         Kind::Tenant => input.desired.tenants.keys().any(|name| name.as_str() == &*address.name),
         Kind::Network => input.desired.networks.keys().any(|name| name.as_str() == &*address.name),
-        Kind::Host | Kind::Volume | Kind::Snapshot | Kind::Backup => false,
+        Kind::Cluster => input.desired.clusters.keys().any(|name| name.as_str() == &*address.name),
+        Kind::Host | Kind::Volume | Kind::Snapshot | Kind::Backup | Kind::Member => false,
     };
     let objects: HashSet<&Address> = (input.recorded.iter().map(|row| &row.address))
         .chain(plan.steps.iter().map(|step| &step.address))

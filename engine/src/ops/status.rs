@@ -72,7 +72,7 @@ impl Environment {
             }
             Kind::Volume => report.volumes.push(VolumeStatus { record, status }),
             Kind::Snapshot | Kind::Backup => report.copies.push(VolumeStatus { record, status }),
-            Kind::Network | Kind::Pool | Kind::Tenant => {}
+            Kind::Network | Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pool_bootstrap::{BootstrapError, ItemEvent, Link, Outcome, Rendered};
+use pool_bootstrap::{BootstrapError, Facts, ItemEvent, Link, Outcome, Phases};
 use pool_inventory::{
     Text,
     desired::{Access, Trust},
@@ -72,7 +72,9 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     let endpoint = row.endpoint.clone().ok_or_else(|| refused("the host has no address"))?;
     let want = want(shared, plan, pool);
     let mounts = shared.mounts_of(&row.address);
-    let rendered = want.render(&row.address.name, &endpoint, &mounts).map_err(|why| refused(&why))?;
+    let rendered = want
+        .render(&row.address.name, &endpoint, &mounts, &|secret| shared.hosts.password(secret))
+        .map_err(|why| refused(&why))?;
     let access = shared.access(&row);
     if trusts_console(access, &row) && (started_now || (row.adopted && keys(&row).is_empty())) {
         console_keys(shared, step, &mut row, &[]).await?;
@@ -90,7 +92,11 @@ pub async fn bootstrap(shared: &Shared, step: &Step, mut row: Recorded) -> Done 
     if let (Some(key), Some(at)) = (learnt, row.endpoint.as_mut()) {
         at.host_keys = vec![key];
     }
-    let done = apply(shared, step, link.as_mut(), &rendered).await.map_err(failed)?;
+    let phases = |facts: &Facts| pool_bootstrap::phases::commands(facts, &rendered);
+    let done = work(shared, step, link.as_mut(), &phases).await.map_err(failed)?;
+    if joins(shared, step) {
+        shared.lines.park(&row, link);
+    }
     row.bootstrapped = want.digest(&row.address.name, &endpoint, &mounts);
     let detail: Text = match done.changed.len() {
         0 => "nothing was missing".into(),
@@ -109,12 +115,19 @@ fn starts(shared: &Shared, step: &Step) -> bool {
     before.any(|other| other.address == step.address && starting(&other.action))
 }
 
+/// Whether another step needs the way to this host.
+fn joins(shared: &Shared, step: &Step) -> bool {
+    let host = Some(&step.address);
+    !shared.plan.clusters.is_empty()
+        && shared.plan.steps.iter().any(|other| other.address.host_of_member().as_ref() == host)
+}
+
 /// Does what is missing, and journals each item that was done, as it happens.
-async fn apply(
+pub async fn work(
     shared: &Shared,
     step: &Step,
     link: &mut dyn Link,
-    rendered: &Rendered,
+    phases: &Phases<'_>,
 ) -> Result<Outcome, BootstrapError> {
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut on = move |item: ItemEvent| {
@@ -127,7 +140,7 @@ async fn apply(
         }
     };
     let work = async {
-        let outcome = pool_bootstrap::apply(link, rendered, &shared.soft, &mut on).await;
+        let outcome = pool_bootstrap::apply_phases(link, phases, &shared.soft, &mut on).await;
         drop(on);
         outcome
     };
@@ -144,7 +157,8 @@ async fn note(shared: &Shared, step: &Step, item: ItemEvent) {
             // cannot be written is met again, and acted on, at the end of the step.
             let _ = shared.recorder.write(Some(step), "item", &event, Effect::None, Some(event.clone())).await;
         }
-        ItemEvent::Probed { .. } | ItemEvent::Unchanged { .. } => {}
+        ItemEvent::Probed { .. } | ItemEvent::Unchanged { .. } | ItemEvent::Sending { .. } | ItemEvent::Sent { .. } => {
+        }
     }
 }
 
@@ -166,6 +180,7 @@ fn want(shared: &Shared, plan: &PoolBootstrap, pool: pool_inventory::Name) -> Wa
         labels: plan.labels.clone(),
         tenant: plan.tenant.clone(),
         environment: shared.plan.environment.clone(),
+        package: plan.package.clone(),
         pool,
         hosts: hosts.collect(),
     }
@@ -320,7 +335,7 @@ fn unreached(error: &ReachError, row: &Recorded, access: Option<&Access>) -> Fai
     Failure { class, message: chain(error).into(), detail: None, hint: Some(hint) }
 }
 
-fn failed(error: BootstrapError) -> Failure {
+pub fn failed(error: BootstrapError) -> Failure {
     let class = match &error {
         error if error.is_unreachable() => FailureClass::Unreachable,
         BootstrapError::Failed { .. } | BootstrapError::ItemTimedOut { .. } => FailureClass::Command,

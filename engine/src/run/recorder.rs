@@ -36,6 +36,11 @@ impl Recorder {
         Self { store, lease, run, events }
     }
 
+    /// The run.
+    pub fn run(&self) -> &str {
+        &self.run.0
+    }
+
     /// The lease that every write is checked against.
     pub fn lease(&self) -> &Lease {
         &self.lease

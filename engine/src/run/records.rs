@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
-use pool_inventory::{Address, Kind, Name, object::Recorded};
+use pool_inventory::{
+    Address, Kind, Name,
+    object::{Recorded, Stage},
+};
 
 /// Rows by (address, generation).
 #[derive(Default)]
@@ -44,6 +47,14 @@ impl Records {
     /// Rows whose creation was begun and never seen to end.
     pub fn in_doubt(&self) -> Vec<Recorded> {
         self.lock().values().flatten().filter(|row| row.id.is_none()).cloned().collect()
+    }
+
+    /// Hosts that control a cluster, but for one; those that nothing is being done to stand first.
+    pub fn control_planes(&self, cluster: &Name, but: &Address) -> Vec<Recorded> {
+        let of = |row: &&Recorded| super::member::controls(row, cluster, but);
+        let mut all: Vec<Recorded> = self.lock().values().flatten().filter(of).cloned().collect();
+        all.sort_by_key(|row| row.member.as_ref().is_none_or(|member| member.stage != Stage::Joined));
+        all
     }
 
     /// The hosts of a pool, in natural order.

@@ -12,7 +12,7 @@ use pool_providers::{Act, ProviderError, Request};
 use pool_state::StateError;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, bootstrap, create, recorder::Effect, undo, unmount};
+use super::{Shared, bootstrap, create, member, recorder::Effect, undo, unmount};
 use crate::{
     account::Account,
     event::{Event, Failure, FailureClass},
@@ -118,7 +118,7 @@ fn limit(shared: &Shared, step: &Step) -> Duration {
         // A large volume takes its time, to be copied and to be restored.
         Action::Restore { .. } | Action::Create { spec: Spec::Snapshot(_) | Spec::Backup(_), .. } => once * 9,
         // Each command on a host has its own limit, and a bootstrap is many commands.
-        Action::Bootstrap { .. } => once.max(PATIENCE.duration()) * 3,
+        Action::Bootstrap { .. } | Action::Member { .. } => once.max(PATIENCE.duration()) * 3,
         _ => once,
     }
 }
@@ -140,6 +140,7 @@ async fn act(shared: &Shared, step: &Step) -> Done {
             started(shared, step, 0, None).await?;
             return Ok((None, record_effect(step, (**to).clone())));
         }
+        Action::Member { task } => return Box::pin(member::member(shared, step, task)).await,
         Action::Forget => {
             started(shared, step, 0, None).await?;
             return Ok((None, Effect::Remove(step.address.clone(), step.generation)));
@@ -190,9 +191,12 @@ async fn act(shared: &Shared, step: &Step) -> Done {
         Action::Delete => delete(shared, step, row).await,
         Action::Release => release(shared, step, &row).await,
         Action::Bootstrap { .. } => Box::pin(bootstrap::bootstrap(shared, step, row)).await,
-        Action::Create { .. } | Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Gather => {
-            Err(gone(step).into())
-        }
+        Action::Create { .. }
+        | Action::Member { .. }
+        | Action::Adopt { .. }
+        | Action::Record { .. }
+        | Action::Forget
+        | Action::Gather => Err(gone(step).into()),
     }
 }
 

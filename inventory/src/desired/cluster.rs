@@ -109,6 +109,13 @@ pub struct KubernetesSpec {
     pub renew_before: TimeSpan,
 }
 
+impl KubernetesSpec {
+    /// Version of the packages.
+    pub fn package(&self) -> Text {
+        format!("{}-{}", self.version, self.packages.revision).into()
+    }
+}
+
 /// How pods reach each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodNetwork {

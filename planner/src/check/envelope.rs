@@ -7,7 +7,7 @@ use pool_inventory::{Kind, Text, object::Spec};
 use super::{Notes, Rule};
 use crate::{
     input::PlanInput,
-    plan::{Action, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, PLAN_VERSION, Plan, Step, Why},
+    plan::{Action, GroupId, MAX_ALTERNATIVES, MAX_CANDIDATES, PLAN_VERSION, Plan, Step, Task, Why},
 };
 
 pub(super) fn check(plan: &Plan, input: &PlanInput, notes: &mut Notes) {
@@ -105,8 +105,10 @@ fn kinds(step: &Step, notes: &mut Notes) {
         Action::Gather => kind == Kind::Pool,
         Action::Create { group, .. } => group.is_some() == (kind == Kind::Host),
         Action::Delete | Action::Release | Action::Forget | Action::Record { .. } => {
-            !matches!(kind, Kind::Pool | Kind::Tenant)
+            !matches!(kind, Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member)
         }
+        Action::Member { task: Task::Configure { .. } | Task::Snapshot { .. } } => kind == Kind::Cluster,
+        Action::Member { .. } => kind == Kind::Member,
     };
     let spec = spec(&step.action).is_none_or(|spec| spec.kind() == kind);
     if !fits || !spec {

@@ -14,6 +14,7 @@
 //! | `classes` | who gives way to whom |
 //! | `place`, `networks` | each host, volume and network is where it may be, and as declared |
 //! | `machines` | a host that comes to a physical machine may stand there |
+//! | `members` | clusters: who joins is ready, who leaves leaves first, control is never lost, versions go up in order |
 //! | `gain` | what is moved or replaced to save something: asked for, worth it, no spread made worse |
 //! | `alternatives` | hosts may go where they go when a place is sold out, and their volumes with them |
 //! | `room` | no limit is broken at any moment |
@@ -37,6 +38,7 @@ mod facts;
 mod gain;
 mod guard;
 mod machines;
+mod members;
 mod networks;
 mod order;
 mod place;
@@ -91,6 +93,8 @@ pub enum Rule {
     Forgotten,
     /// Bootstraps carry all that they need.
     Bootstrap,
+    /// Clusters keep their control, and members come, change and go in order.
+    Member,
     /// The undo touches what the run makes, and that alone.
     Undo,
 }
@@ -135,6 +139,7 @@ pub fn check(plan: &Plan, input: &PlanInput) -> Vec<Note> {
     together::check(&facts, &mut notes);
     machines::check(&facts, &mut notes);
     gain::check(&facts, &mut notes);
+    members::check(&facts, &mut notes);
     networks::check(&facts, &mut notes);
     room::check(&facts, &mut notes);
     whole::check(&facts, &mut notes);

@@ -60,7 +60,7 @@ fn once(facts: &Facts<'_>, notes: &mut Notes) {
 
 /// What a step acts on is recorded, or made by an earlier step that it waits for.
 fn present(facts: &Facts<'_>, step: &Step, notes: &mut Notes) {
-    if makes(&step.action) || matches!(step.action, Action::Gather) {
+    if makes(&step.action) || matches!(step.action, Action::Gather | Action::Member { .. }) {
         return;
     }
     let key = (&step.address, step.generation);

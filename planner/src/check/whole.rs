@@ -99,7 +99,9 @@ fn reads(facts: &Facts<'_>, notes: &mut Notes) {
         serials.insert(&row.address, row.serial);
     }
     let mut wanted: BTreeMap<&Address, StepId> = BTreeMap::new();
-    for step in facts.plan.steps.iter().filter(|step| step.address.kind != Kind::Pool) {
+    // Members are recorded with their hosts: `members` looks at these.
+    let objects = |step: &&Step| !matches!(step.address.kind, Kind::Pool | Kind::Cluster | Kind::Member);
+    for step in facts.plan.steps.iter().filter(objects) {
         wanted.entry(&step.address).or_insert(step.id);
         if let Reason::Moved { from } = &step.reason {
             wanted.entry(from).or_insert(step.id);

@@ -251,6 +251,7 @@ impl<'a> Planner<'a> {
             reason,
             needs,
         };
-        self.drafts.push(draft);
+        let step = self.drafts.push(draft);
+        self.booted.insert((pool, host), step);
     }
 }

@@ -2,14 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pool_inventory::{Address, Kind, Money, Name, Text, object::Spec};
+use pool_inventory::{Address, Kind, Money, Name, Text, desired::KubernetesSpec, object::Spec};
 
 use super::{Planner, draft::DraftId, order::order};
 use crate::{
     error::PlanError,
     input::{OnFailure, access},
-    plan::{Action, CostChange, Group, PLAN_VERSION, Plan, PoolBootstrap, Step},
+    plan::{Action, CostChange, Group, PLAN_VERSION, Plan, PoolBootstrap, Step, Task},
 };
+
+/// The control plane that a step about a whole cluster is done through.
+fn through(action: &Action) -> Option<Address> {
+    match action {
+        Action::Member { task: Task::Configure { host } | Task::Snapshot { host } } => Some(host.clone()),
+        _ => None,
+    }
+}
 
 impl Planner<'_> {
     /// Puts everything together.
@@ -19,6 +27,7 @@ impl Planner<'_> {
         let drafts = std::mem::take(&mut self.drafts.0);
         let steps = order(drafts)?;
         let bootstraps = self.pool_bootstraps(&steps, &groups);
+        let clusters = self.plan_clusters(&steps);
         let mut declined = std::mem::take(&mut self.declined);
         declined.sort_by(|a, b| a.address.cmp(&b.address));
         declined.dedup();
@@ -51,6 +60,7 @@ impl Planner<'_> {
             groups,
             declined,
             bootstraps,
+            clusters,
             unchanged,
             proposal,
         })
@@ -109,8 +119,11 @@ impl Planner<'_> {
     fn reads(&self, steps: &[Step], bootstraps: &BTreeMap<Name, PoolBootstrap>) -> BTreeMap<Address, u64> {
         let mut wanted: BTreeSet<Address> = BTreeSet::new();
         for step in steps {
-            if step.address.kind != Kind::Pool {
-                wanted.insert(step.address.clone());
+            match step.address.kind {
+                Kind::Pool => {}
+                Kind::Member => wanted.extend(step.address.host_of_member()),
+                Kind::Cluster => wanted.extend(through(&step.action)),
+                _ => drop(wanted.insert(step.address.clone())),
             }
             if let crate::plan::Reason::Moved { from } = &step.reason {
                 wanted.insert(from.clone());
@@ -133,6 +146,7 @@ impl Planner<'_> {
                 _ => {}
             }
         }
+        wanted.extend(self.controllers(steps));
         let mentioned = bootstraps.values().flat_map(|pool| pool.hosts.values()).flatten();
         wanted.extend(mentioned.map(|host| Address::host(&host.name)));
         let recorded = &self.input.recorded;
@@ -182,12 +196,19 @@ impl Planner<'_> {
                 labels: decl.labels.clone(),
                 tenant: decl.tenant.clone(),
                 hosts: known,
+                package: self.package(name),
                 elsewhere: self.access_elsewhere(name, &ways_to, groups),
                 access: ways,
             };
             out.insert(name.clone(), bootstrap);
         }
         out
+    }
+
+    /// Version of the packages that hosts of a pool get as members of a cluster.
+    fn package(&self, pool: &Name) -> Option<Text> {
+        let mut of = self.input.desired.clusters.values().filter(|cluster| cluster.role_of(pool).is_some());
+        of.find_map(|cluster| cluster.kubernetes().map(KubernetesSpec::package))
     }
 
     /// How to log in to hosts of a pool that go to providers where none is planned.

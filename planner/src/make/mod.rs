@@ -13,6 +13,7 @@
 //! | `optimize`, `packing` | only with `--optimize`: hosts go where they cost less, and leave machines that stand empty then |
 //! | `errands` | in place of all these: what a user asks for by name |
 //! | `boot` | bootstraps, once it is known which hosts stand |
+//! | `members` | clusters: who joins, leaves, is upgraded, and in which order |
 //! | `finish` | order, groups, serials, demand, cost |
 //! | `undo` | what would be taken back if a step failed, where that was asked for |
 //!
@@ -53,6 +54,7 @@ mod judge;
 mod ladder;
 pub(crate) mod ledger;
 pub(crate) mod machines;
+mod members;
 mod moves;
 mod near;
 mod networks;
@@ -235,6 +237,12 @@ pub(crate) struct Planner<'a> {
     pub hopeless: BTreeSet<usize>,
     /// Pools that get less than they want, and why.
     pub shorts: BTreeMap<usize, classes::Short>,
+    /// The bootstraps of this plan.
+    pub booted: BTreeMap<HostId, DraftId>,
+    /// The last step about membership of each host's row: one row is written by one step at a time.
+    pub touched: BTreeMap<(Address, u32), DraftId>,
+    /// Steps that end hosts, by host and generation, once somebody asks.
+    pub ends: BTreeMap<(Address, u32), Vec<DraftId>>,
 }
 
 /// What one attempt at a plan came to.
@@ -289,6 +297,7 @@ fn attempt(
     planner.judge_hosts()?;
     planner.let_stay();
     planner.guard();
+    planner.guard_members();
     planner.over_quota();
     if !planner.found.is_empty() {
         return Ok(Attempt::Yield(planner.found));
@@ -316,6 +325,7 @@ fn attempt(
     planner.remove_networks();
     planner.enter_rest();
     planner.bootstraps()?;
+    planner.members();
     planner.finish().map(|plan| Attempt::Done(Box::new(plan)))
 }
 
@@ -379,6 +389,9 @@ impl<'a> Planner<'a> {
             victims: None,
             hopeless: BTreeSet::new(),
             shorts: BTreeMap::new(),
+            booted: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            ends: BTreeMap::new(),
         })
     }
 

@@ -102,6 +102,7 @@ fn stage(action: &Action) -> u8 {
         Action::Restore { .. } => 7,
         Action::Attach { .. } => 8,
         Action::Bootstrap { .. } => 9,
+        Action::Member { .. } => 10,
     }
 }
 

@@ -87,6 +87,8 @@ fn stay(step: &Step, before: &BTreeSet<&Address>, input: &PlanInput) -> Option<S
         Action::Adopt { .. } | Action::Record { .. } | Action::Forget | Action::Release => Some(Stay::Recorded),
         Action::Delete => Some(Stay::Deleted),
         Action::Gather => None,
+        // Whoever is a member of a cluster is let go by a plan that looks at the cluster.
+        Action::Member { .. } => Some(Stay::Changed),
         Action::Update { .. }
         | Action::Rebuild { .. }
         | Action::Attach { .. }
@@ -116,7 +118,7 @@ fn keep_what_they_need<'a>(
         let host = volume.map(|(host, _)| (*host).clone());
         let mentioned = match &step.action {
             Action::Update { to: Spec::Volume(to), .. } => to.attached.as_ref().map(|at| at.host.clone()),
-            _ => None,
+            _ => step.address.host_of_member(),
         };
         for needed in made.relies_on(&step.address).chain(host).chain(mentioned) {
             if let Some((address, _)) = made.creates.get_key_value(&needed) {

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use pool_inventory::{
-    Address, Bytes, Kind, Lineage, Money, Name, Text, TimeSpan, Token, desired::*, digest::PoolDigest, market::*,
-    object::*,
+    Address, Bytes, Kind, Lineage, Money, Name, Text, TimeSpan, Token, desired::*, digest, digest::PoolDigest,
+    market::*, object::*,
 };
 use pool_planner::{
     Action, Plan, PlanInput, Scope, Step,
-    plan::{Alternative, NewRecord, Reason},
+    plan::{Alternative, NewRecord, Reason, Task},
 };
 
 pub fn name(text: &str) -> Name {
@@ -56,6 +56,7 @@ impl World {
             backends: BTreeMap::new(),
             tiers: BTreeMap::new(),
             pools: BTreeMap::new(),
+            artifacts: Default::default(),
             clusters: Default::default(),
             policy: Policy::default(),
             moved: BTreeMap::new(),
@@ -381,6 +382,68 @@ impl World {
             Action::Record { to } => self.record(step, to),
             Action::Gather => {}
             Action::Bootstrap { digest } => self.bootstrap(plan, step, digest.as_ref()),
+            Action::Member { task } => self.member(plan, step, task),
+        }
+    }
+
+    /// A cluster that does what it is told, and refuses what a cluster would refuse.
+    fn member(&mut self, plan: &Plan, step: &Step, task: &Task) {
+        let cluster = Name::new(step.address.name.split('/').next().unwrap()).unwrap();
+        let spec = plan.clusters[&cluster].spec.clone();
+        let host = match task {
+            Task::Configure { host } | Task::Snapshot { host } => host.clone(),
+            _ => step.address.host_of_member().unwrap(),
+        };
+        let joined = |row: &&Recorded| {
+            row.address != host && row.member.as_ref().is_some_and(|m| m.cluster == cluster && m.has_joined())
+        };
+        let control =
+            self.recorded.iter().filter(joined).any(|r| r.member.as_ref().unwrap().role == Role::ControlPlane);
+        self.serial += 1;
+        let serial = self.serial;
+        let row = self.recorded.iter_mut().find(|r| r.address == host && r.generation == step.generation).unwrap();
+        row.serial = serial;
+        let role = spec.as_ref().and_then(|spec| spec.role_of(row.pool.as_ref()?));
+        let version = spec.as_ref().map(|spec| spec.version()).unwrap_or_default();
+        if matches!(task, Task::Init | Task::Join { .. }) {
+            assert!(row.bootstrapped.is_some(), "{host} joins and is bare");
+            assert_eq!(
+                matches!(task, Task::Init),
+                !control,
+                "{host}: a cluster begins once, at its first control plane"
+            );
+            let spec = spec.as_ref().unwrap();
+            row.member = Some(Box::new(Membership {
+                cluster,
+                role: role.unwrap(),
+                version,
+                stage: Stage::Joined,
+                settings: Some(settings(spec, row.pool.as_ref().unwrap())),
+                applied: None,
+                cordoned: false,
+                anchor: matches!(task, Task::Init),
+            }));
+            return;
+        }
+        let member =
+            row.member.as_deref_mut().unwrap_or_else(|| panic!("{} of {host}, which is no member", step.verb()));
+        match task {
+            Task::Leave { forget, .. } => {
+                assert!(!forget || control, "nobody is left to forget {host}");
+                row.member = None;
+            }
+            Task::Drain => member.stage = Stage::Draining,
+            Task::Uncordon => member.stage = Stage::Joined,
+            Task::Cordon => member.cordoned = true,
+            Task::Upgrade { .. } | Task::Rollback => {
+                assert_eq!(member.stage, Stage::Draining, "{host} changes its version under what runs on it");
+                (member.stage, member.version) = (Stage::Joined, version);
+            }
+            Task::Settle => member.settings = Some(settings(spec.as_ref().unwrap(), row.pool.as_ref().unwrap())),
+            Task::Configure { .. } => {
+                member.applied = Some(digest::of(&spec.as_ref().unwrap().kubernetes().unwrap().pod_network));
+            }
+            Task::Renew | Task::Snapshot { .. } | Task::Init | Task::Join { .. } => {}
         }
     }
 
@@ -628,4 +691,9 @@ pub fn capabilities(creates: bool) -> Capabilities {
         poll: TimeSpan(0),
         unseen: Default::default(),
     }
+}
+
+/// Digest of what is set for a member inside its cluster.
+fn settings(spec: &ClusterSpec, pool: &Name) -> Text {
+    digest::of(&(spec.labels.get(pool), spec.kubernetes().and_then(|kubernetes| kubernetes.taints.get(pool))))
 }

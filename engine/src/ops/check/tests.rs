@@ -34,7 +34,11 @@ async fn lines(networks: Vec<NetworkOffer>, edit: impl FnOnce(&mut PlanInput)) -
     let mut input = PlanInput {
         desired,
         recorded: Vec::new(),
-        seen: Seen { providers: BTreeMap::from([(cloud.clone(), Vec::new())]), hosts: BTreeMap::new() },
+        seen: Seen {
+            providers: BTreeMap::from([(cloud.clone(), Vec::new())]),
+            hosts: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+        },
         markets: BTreeMap::from([(cloud.clone(), market)]),
         capabilities: BTreeMap::from([(cloud.clone(), capabilities)]),
         stock_outs: BTreeMap::new(),

@@ -54,7 +54,13 @@ impl Harness for Local {
                 from: None,
                 existing: None,
             })),
-            Kind::Network | Kind::Snapshot | Kind::Backup | Kind::Pool | Kind::Tenant => None,
+            Kind::Network
+            | Kind::Snapshot
+            | Kind::Backup
+            | Kind::Pool
+            | Kind::Tenant
+            | Kind::Cluster
+            | Kind::Member => None,
         }
     }
 

@@ -20,7 +20,7 @@ open_files() {
   d=${1:-/}
   { [ -d "$d" ] || mkdir -p -- "$d"; } >&2 && t=$(mktemp -d "$d/.pool-XXXXXX") && cd -P "$t" && [ -O . ] || bad=1
 }
-# one_file NAME: its content follows. (An error of `:` would end the shell.) After what could not be written, $f is the name of that.
+# one_file NAME: its content follows. What could not be written stays in $f. (`true`, because an error of `:` ends the shell.)
 one_file() { [ "$bad" = 0 ] && { f=$1; true >"$f" || bad=1; }; }
 # close_files N MODE OWNER GROUP NAME...: they take their places, whole and with their rights; N is the number of the first,
 # which was begun. All in one go; where that fails one by one, so that those before the one to blame are done.

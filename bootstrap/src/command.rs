@@ -25,6 +25,8 @@ pub struct Command {
     pub ground: bool,
     /// A file or directory whose rights and content its probe asks for.
     pub place: Option<Text>,
+    /// A service whose state its probe asks for.
+    pub unit: Option<Text>,
     /// Which further functions its probe and its act call.
     pub library: Option<Library>,
 }
@@ -112,6 +114,7 @@ impl Command {
             timeout,
             show: None,
             place: None,
+            unit: None,
             recheck: false,
             bare: false,
             ground: false,

@@ -26,10 +26,13 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
 fn command(name: &Text, service: ServiceSpec) -> Command {
     let unit = name.strip_suffix(".service").unwrap_or(name);
     let arguments = format!("{} {} {}", quote(unit), u8::from(service.enabled), u8::from(service.running));
-    Command::new(
-        item("service", unit),
-        format!("probe_service {arguments}"),
-        Act::Call(format!("act_service {arguments}")),
-        LIMIT,
-    )
+    Command {
+        unit: Some(unit.into()),
+        ..Command::new(
+            item("service", unit),
+            format!("probe_service {arguments}"),
+            Act::Call(format!("act_service {arguments}")),
+            LIMIT,
+        )
+    }
 }

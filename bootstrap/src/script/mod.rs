@@ -9,6 +9,8 @@ use std::{sync::LazyLock, time::Duration};
 
 pub use quote::{append_content, quote};
 
+use pool_inventory::Text;
+
 use crate::{
     command::{Act, Command, Library},
     facts::Facts,
@@ -52,7 +54,7 @@ pub enum Say<'a> {
     },
     /// Get ready for items that need further functions.
     Library(Library),
-    /// Look at the places of these items, numbered from nought, in one go.
+    /// Look at the places and services of these items, numbered from nought, in one go.
     Glance(&'a [Command]),
     /// Look at the item with this number.
     Probe(usize, &'a Command),
@@ -235,10 +237,14 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
 const PLACES: usize = 64;
 
 fn glance(out: &mut Vec<u8>, commands: &[Command]) {
-    let places = commands.iter().enumerate().filter_map(|(n, command)| Some((n, command.place.as_ref()?)));
-    let places: Vec<String> = places.map(|(n, place)| format!("{n} {}", quote(place))).collect();
-    for places in places.chunks(PLACES) {
-        line(out, &format!("{{ glance {}; }} </dev/null", places.join(" ")));
+    let kinds: [(&str, fn(&Command) -> Option<&Text>); 2] =
+        [("glance", |command| command.place.as_ref()), ("glance_units", |command| command.unit.as_ref())];
+    for (function, what) in kinds {
+        let places = commands.iter().enumerate().filter_map(|(n, command)| Some((n, what(command)?)));
+        let places: Vec<String> = places.map(|(n, place)| format!("{n} {}", quote(place))).collect();
+        for places in places.chunks(PLACES) {
+            line(out, &format!("{{ {function} {}; }} </dev/null", places.join(" ")));
+        }
     }
 }
 

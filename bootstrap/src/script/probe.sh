@@ -18,7 +18,7 @@ may_own() {
 }
 nl='
 '
-stats= sums=
+stats= sums= enableds= actives=
 # glance N PATH...: files and directories are looked at together, so that two processes do for all. Item N finds what was seen
 # in $stat_N and $sum_N, if N is in $stats and $sums: where one of them goes away meanwhile, each is looked at for itself.
 glance() {
@@ -38,10 +38,19 @@ glance() {
   [ $# -gt 0 ] && out=$(sha256sum -- "$@" 2>/dev/null) || return 0
   keep sum "$files" "$out"
 }
-# keep KIND NUMBERS LINES: a line for each number.
+# glance_units N UNIT...: services are looked at together in the same way.
+glance_units() {
+  at= c=$#
+  while [ "$c" -gt 0 ]; do c=$((c - 2)) at="$at $1"; set -- "$@" "$2.service"; shift 2; done
+  keep enabled "$at" "$(systemctl is-enabled "$@" 2>/dev/null)"
+  keep active "$at" "$(systemctl is-active "$@" 2>/dev/null)"
+}
+# keep KIND NUMBERS LINES: a line for each number; other lines are not kept.
 keep() {
-  kind=$1 numbers=$2
+  kind=$1 numbers=$2 c=0
   IFS=$nl; set -- $3; unset IFS
+  for x in $numbers; do c=$((c + 1)); done
+  [ $# = "$c" ] || return 0
   for x in $numbers; do eval "${kind}_$x=\$1"; shift; done
   eval "${kind}s=\$${kind}s\$numbers\ "
 }
@@ -149,7 +158,8 @@ probe_sysctl() {
 }
 # probe_service UNIT ENABLED(1|0) RUNNING(1|0)
 probe_service() {
-  e=$(systemctl is-enabled "$1.service" 2>/dev/null); a=$(systemctl is-active "$1.service" 2>/dev/null)
+  if seen enabled; then e=$out; else e=$(systemctl is-enabled "$1.service" 2>/dev/null); fi
+  if seen active; then a=$out; else a=$(systemctl is-active "$1.service" 2>/dev/null); fi
   why=
   case $2$e in
     1enabled|1enabled-runtime|1static|1indirect|1generated|1alias|1linked*) ;;

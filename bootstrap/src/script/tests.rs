@@ -4,7 +4,7 @@ use std::process;
 
 use pool_inventory::{
     FileMode,
-    desired::{BootstrapSpec, DirectorySpec, FileSource, FileSpec},
+    desired::{BootstrapSpec, DirectorySpec, FileSource, FileSpec, ServiceSpec},
 };
 
 use super::*;
@@ -32,11 +32,15 @@ impl Place {
         for name in ["mktemp", "mkdir", "chown", "chmod", "mv", "rmdir", "rm", "sync", "id", "stat", "sha256sum"] {
             let note =
                 format!("#!/bin/sh\necho {name} >>{}\nPATH=/usr/bin:/bin\nexec {name} \"$@\"\n", place.path("ran"));
-            std::fs::write(place.path(&format!("bin/{name}")), note).unwrap();
-            let run = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(place.path(&format!("bin/{name}")), run).unwrap();
+            place.program(name, &note);
         }
         place
+    }
+
+    fn program(&self, name: &str, text: &str) {
+        let path = self.path(&format!("bin/{name}"));
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     fn path(&self, name: &str) -> String {
@@ -197,5 +201,41 @@ fn files_and_directories_are_looked_at_together() {
         let expected = "pool start;P 0 ok;P 1 ok;P 2 ok;P 3 differs content;P 4 missing;".to_owned()
             + "P 5 ok;P 6 differs is a symbolic link;P 7 differs mode 600, not 640;P end;";
         assert_eq!((answers.as_str(), ran.as_str()), (expected.as_str(), "stat sha256sum "), "{shell}");
+    }
+}
+
+#[test]
+fn services_are_looked_at_together() {
+    for shell in ["sh", "bash"] {
+        let place = Place::new();
+        // As systemctl does it: `is-enabled` ends at the first unit that is not there.
+        let systemctl = format!(
+            "#!/bin/sh\necho $1 >>{}\nverb=$1; shift\nfor u in \"$@\"; do case $verb$u in\n\
+             is-enabledgone*) exit 1;; is-enabled*) echo enabled;;\n\
+             is-activegone*) echo inactive;; is-activeoff*) echo inactive;; *) echo active;; esac; done\n",
+            place.path("ran")
+        );
+        place.program("systemctl", &systemctl);
+        let answer = |names: &[&str]| {
+            let mut spec = BootstrapSpec::default();
+            for name in names {
+                spec.services.insert((*name).into(), ServiceSpec { enabled: true, running: true });
+            }
+            let want = crate::render(&spec, &|_| Ok::<_, std::fmt::Error>(String::new())).unwrap();
+            let facts = Facts { init: "systemd".into(), ..us() };
+            place.probe(shell, &crate::phases::commands(&facts, &want).unwrap())
+        };
+        let (answers, ran) = answer(&["a", "b", "off"]);
+        assert!(answers.starts_with("pool start;P 0 ok;P 1 ok;P 2 differs not running (inactive);"), "{answers}");
+        assert_eq!(ran, "is-enabled is-active ", "{shell}");
+        let (answers, ran) = answer(&["a", "gone"]);
+        assert!(
+            answers.contains("P 0 ok;P 1 differs not enabled (no such unit); not running (inactive);"),
+            "{answers}"
+        );
+        assert_eq!(
+            ran, "is-enabled is-active is-enabled is-enabled ",
+            "{shell}: each for itself where one is not there"
+        );
     }
 }

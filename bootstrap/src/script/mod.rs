@@ -237,14 +237,14 @@ fn act(out: &mut Vec<u8>, n: usize, command: &Command, packages: &[&str]) {
 const PLACES: usize = 64;
 
 fn glance(out: &mut Vec<u8>, commands: &[Command]) {
-    let kinds: [(&str, fn(&Command) -> Option<&Text>); 2] =
-        [("glance", |command| command.place.as_ref()), ("glance_units", |command| command.unit.as_ref())];
-    for (function, what) in kinds {
-        let places = commands.iter().enumerate().filter_map(|(n, command)| Some((n, what(command)?)));
-        let places: Vec<String> = places.map(|(n, place)| format!("{n} {}", quote(place))).collect();
-        for places in places.chunks(PLACES) {
-            line(out, &format!("{{ {function} {}; }} </dev/null", places.join(" ")));
-        }
+    together(out, "glance", commands.iter().map(|command| command.place.as_ref()));
+    together(out, "glance_units", commands.iter().map(|command| command.unit.as_ref()));
+}
+
+fn together<'a>(out: &mut Vec<u8>, function: &str, what: impl Iterator<Item = Option<&'a Text>>) {
+    let all: Vec<String> = what.enumerate().filter_map(|(n, it)| Some(format!("{n} {}", quote(it?)))).collect();
+    for some in all.chunks(PLACES) {
+        line(out, &format!("{{ {function} {}; }} </dev/null", some.join(" ")));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Steps about members of clusters, folded into one line each.
 
-use pool_inventory::Address;
+use pool_inventory::{Address, desired::Role};
 use pool_planner::{
     Action, Step,
     plan::{Reset, Task},
@@ -33,9 +33,13 @@ fn line(address: &Address, step: &Step, task: &Task, drains: bool, counts: &mut 
         Task::Cordon => (Symbol::Change, "cordon".to_owned()),
         Task::Uncordon => (Symbol::Change, "uncordon".to_owned()),
         Task::Settle => (Symbol::Change, "labels and taints".to_owned()),
-        Task::Upgrade { first: true } => (Symbol::Change, "upgrade, with the whole cluster".to_owned()),
-        Task::Upgrade { first: false } => (Symbol::Change, "upgrade".to_owned()),
-        Task::Rollback => (Symbol::Change, "roll back".to_owned()),
+        Task::Upgrade { first: true } => {
+            (Symbol::Change, "upgrade, with the whole cluster; drained meanwhile".to_owned())
+        }
+        Task::Upgrade { first: false } => (Symbol::Change, "upgrade; drained meanwhile".to_owned()),
+        Task::Rollback => (Symbol::Change, "roll back; drained meanwhile".to_owned()),
+        Task::Turn { role: Role::ControlPlane } => (Symbol::Change, "promote to manager".to_owned()),
+        Task::Turn { role: Role::Worker } => (Symbol::Change, "demote to worker".to_owned()),
         Task::Renew => (Symbol::Change, "renew certificates".to_owned()),
         Task::Configure { host } => (Symbol::Change, format!("pod network, through {host}")),
         Task::Snapshot { host } => (Symbol::Change, format!("snapshot of etcd, on {host}")),

@@ -22,7 +22,7 @@ use super::{
 /// Failures shown in full at the end; the journal has all.
 const MOST_FAILURES: usize = 20;
 /// The order in which verbs are told.
-const VERBS: [&str; 28] = [
+const VERBS: [&str; 30] = [
     "create",
     "adopt",
     "rebuild",
@@ -41,6 +41,8 @@ const VERBS: [&str; 28] = [
     "drain",
     "upgrade",
     "rollback",
+    "promote",
+    "demote",
     "renew",
     "settle",
     "cordon",
@@ -317,6 +319,10 @@ fn past(verb: &str) -> String {
         "rebuild" => "rebuilt".to_owned(),
         "forget" => "forgotten".to_owned(),
         "take-back" => "taken back".to_owned(),
+        "init" => "begun".to_owned(),
+        "leave" => "left".to_owned(),
+        "snapshot" => "snapshot taken".to_owned(),
+        "rollback" => "rolled back".to_owned(),
         verb if verb.ends_with('e') => format!("{verb}d"),
         verb => format!("{verb}ed"),
     }

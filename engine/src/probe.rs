@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use pool_bootstrap::{Facts, Link, cluster::kubernetes};
+use pool_bootstrap::{
+    Facts, Link,
+    cluster::{kubernetes, swarm},
+};
 use pool_inventory::{
     Address, Name, Text,
     desired::{Access, Desired, Role, SecretRef},
@@ -100,10 +103,10 @@ impl Found {
     }
 }
 
-/// Whether a host can tell of a Kubernetes cluster.
+/// Whether a host can tell of a cluster.
 fn controls(row: &Recorded) -> Option<&Membership> {
     let member = row.member.as_deref()?;
-    (member.role == Role::ControlPlane && member.has_joined() && !member.version.is_empty()).then_some(member)
+    (member.role == Role::ControlPlane && member.has_joined()).then_some(member)
 }
 
 /// What one probe needs.
@@ -166,7 +169,7 @@ async fn ask(ways: &Hosts, probe: &Probe) -> Told {
         Err(error) => return unreachable(crate::ops::chain(&error)),
     };
     let members = match controls(&probe.row) {
-        Some(_) => survey(link.as_mut(), &report.facts, &probe.row).await,
+        Some(member) => survey(link.as_mut(), &report.facts, &probe.row, member).await,
         None => None,
     };
     let seen = if report.drifts.is_empty() { HostSeen::Clean } else { HostSeen::Drifted(report.drifts) };
@@ -174,9 +177,15 @@ async fn ask(ways: &Hosts, probe: &Probe) -> Told {
 }
 
 /// What a control plane says of its cluster; none: its API does not answer, or it is simulated.
-async fn survey(link: &mut dyn Link, facts: &Facts, row: &Recorded) -> Option<BTreeMap<Text, MemberSeen>> {
+async fn survey(
+    link: &mut dyn Link,
+    facts: &Facts,
+    row: &Recorded,
+    member: &Membership,
+) -> Option<BTreeMap<Text, MemberSeen>> {
     let sudo = facts.uid != 0 && facts.sudo;
-    let lines = pool_bootstrap::ask(link, sudo, &kubernetes::survey()).await.ok()?;
+    let question = if member.version.is_empty() { swarm::survey() } else { kubernetes::survey() };
+    let lines = pool_bootstrap::ask(link, sudo, &question).await.ok()?;
     let (mut members, expires) = kubernetes::parse_survey(&lines);
     if let Some(own) = members.get_mut(&row.address.name) {
         own.expires = expires;

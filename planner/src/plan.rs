@@ -310,13 +310,18 @@ pub enum Task {
     },
     /// Its labels and taints.
     Settle,
-    /// It gets the cluster's version; it has been drained.
+    /// It gets the cluster's version: its parts, then, while it is drained, what runs them.
     Upgrade {
         /// Whether it is the first of the control planes.
         first: bool,
     },
-    /// It goes back to the cluster's version.
+    /// It goes back to the cluster's version, while it is drained.
     Rollback,
+    /// A worker of a swarm becomes a manager, or the other way round.
+    Turn {
+        /// What it becomes.
+        role: Role,
+    },
     /// It gets new certificates.
     Renew,
     /// What the cluster as a whole shall hold: its pod network.
@@ -356,6 +361,8 @@ impl Task {
             Task::Settle => "settle",
             Task::Upgrade { .. } => "upgrade",
             Task::Rollback => "rollback",
+            Task::Turn { role: Role::ControlPlane } => "promote",
+            Task::Turn { role: Role::Worker } => "demote",
             Task::Renew => "renew",
             Task::Configure { .. } => "configure",
             Task::Snapshot { .. } => "snapshot",
@@ -368,7 +375,7 @@ impl Task {
             self,
             Task::Init | Task::Join { .. } | Task::Leave { .. } | Task::Upgrade { .. } | Task::Rollback | Task::Renew
         );
-        changes && role == Role::ControlPlane
+        changes && role == Role::ControlPlane || matches!(self, Task::Turn { .. })
     }
 }
 

@@ -185,16 +185,20 @@ pub fn reset(id: &str) -> Command {
     on_node("reset", id, format!("act_reset {}", quote(id)), 5 * MINUTE)
 }
 
-/// This host gets the cluster's version; `first`: the first of its control planes. It has been drained.
-pub fn upgrade(facts: &Facts, member: &Member<'_>, first: bool) -> Vec<Command> {
+/// All but the kubelet of this host gets the cluster's version; `first`: the whole cluster with it.
+pub fn upgrade(facts: &Facts, member: &Member<'_>, first: bool) -> Command {
     let version = member.spec.version.to_string();
     let ignored = kubeadm::ignored(facts).join(",");
-    let call = format!(
-        "act_upgrade {} {}",
-        u8::from(first),
-        words([&version, &*member.spec.package(), list(member.spec), &ignored])
-    );
-    let command = Command::new(item("upgrade", &version), format!("probe_version {version}"), Act::Call(call), UPGRADE);
+    let arguments = words([&version, &*member.spec.package(), list(member.spec), &ignored]);
+    let call = format!("act_upgrade {} {arguments}", u8::from(first));
+    kubernetes(Command::new(item("upgrade", &version), format!("probe_version {version}"), Act::Call(call), UPGRADE))
+}
+
+/// The kubelet of this host gets the cluster's version. It has been drained.
+pub fn upgrade_kubelet(member: &Member<'_>) -> Vec<Command> {
+    let version = member.spec.version.to_string();
+    let call = format!("act_kubelet {}", words([&version, &*member.spec.package(), list(member.spec)]));
+    let command = Command::new(item("kubelet", &version), format!("probe_version {version}"), Act::Call(call), JOIN);
     vec![kubernetes(command), ready(member)]
 }
 

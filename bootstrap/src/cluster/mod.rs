@@ -3,9 +3,11 @@
 //! | module | which system |
 //! |---|---|
 //! | [`kubernetes`] | Kubernetes, by kubeadm |
+//! | [`swarm`] | Docker Swarm |
 
 mod kubeadm;
 pub mod kubernetes;
+pub mod swarm;
 
 use std::time::Duration;
 

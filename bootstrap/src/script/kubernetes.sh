@@ -204,24 +204,32 @@ act_reset() {
   reset_member
 }
 # runs VERSION: whether kubelet and, on a control plane, its other parts are of that version.
-runs() {
-  [ "$(kubelet --version)" = "Kubernetes v$1" ] || return 1
+runs() { [ "$(kubelet --version)" = "Kubernetes v$1" ] && parts_run "$1"; }
+parts_run() {
   for x in apiserver controller-manager scheduler; do
     x=$kube/manifests/kube-$x.yaml
     [ ! -e "$x" ] || grep -q "image: .*:v$1\$" "$x" || return 1
   done
 }
 probe_version() { runs "$1" && ok || { differs "runs $(kubelet --version), not v$1"; denied 'only root can upgrade'; }; }
-# act_upgrade FIRST(1|0) VERSION PACKAGE LIST IGNORED: the node is empty by now.
+# act_upgrade FIRST(1|0) VERSION PACKAGE LIST IGNORED: all but the kubelet, which is changed once the node is empty.
 act_upgrade() {
-  if runs "$2" && [ "$1" = 0 ]; then held=1; return 0; fi
+  # What was cut off later is not begun again here: by then the node may be empty already.
+  if [ -e "$kube/manifests/kube-apiserver.yaml" ] && parts_run "$2" &&
+    kc -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' | grep -q "^kubernetesVersion: v$2\$"; then
+    held=1; return 0
+  fi
   kube_install "$4" "kubeadm=$3" && apt-mark hold kubeadm >/dev/null || return
   if [ "$1" = 1 ]; then
     masked lim 1200 kubeadm upgrade apply "v$2" -y ${5:+--ignore-preflight-errors="$5"} || return
   else
     masked lim 1200 kubeadm upgrade node ${5:+--ignore-preflight-errors="$5"} || return
   fi
-  kube_install "$4" "kubelet=$3" "kubectl=$3" && apt-mark hold kubelet kubectl >/dev/null &&
+}
+# act_kubelet VERSION PACKAGE LIST
+act_kubelet() {
+  if runs "$1"; then start_kubelet; return; fi
+  kube_install "$3" "kubelet=$2" "kubectl=$2" && apt-mark hold kubelet kubectl >/dev/null &&
     systemctl daemon-reload && lim 120 systemctl restart kubelet
 }
 # act_rollback VERSION PACKAGE LIST: packages as they were. A kubelet may be older than its cluster, never newer.

@@ -197,8 +197,6 @@ fn control(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
 /// One minor release at a time, control planes first, workers only so many at a time.
 fn versions(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
     let upgrades = || steps.iter().filter(|doing| matches!(doing.task, Task::Upgrade { .. }));
-    let drains: BTreeMap<&Address, &Doing<'_>> =
-        steps.iter().filter(|doing| matches!(doing.task, Task::Drain)).map(|doing| (&doing.host, doing)).collect();
     let control: Vec<&Doing<'_>> = upgrades().filter(|doing| doing.role == Role::ControlPlane).collect();
     for doing in upgrades() {
         let Some(spec) = facts.input.desired.clusters.get(&doing.cluster) else { continue };
@@ -206,9 +204,6 @@ fn versions(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
         let from: Option<Version> = doing.member().and_then(|member| member.version.parse().ok());
         if from.is_some_and(|from| to < from || to.major != from.major || to.minor > from.minor + 1) {
             doing.wrong(notes, format!("it cannot go to {to}"));
-        }
-        if drains.get(&doing.host).is_none_or(|drain| !facts.waits(doing.step.id, drain.step.id)) {
-            doing.wrong(notes, "it is upgraded under what runs on it");
         }
         let others = control.iter().filter(|other| other.cluster == doing.cluster && doing.role == Role::Worker);
         for other in others {

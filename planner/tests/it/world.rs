@@ -436,13 +436,13 @@ impl World {
             Task::Uncordon => member.stage = Stage::Joined,
             Task::Cordon => member.cordoned = true,
             Task::Upgrade { .. } | Task::Rollback => {
-                assert_eq!(member.stage, Stage::Draining, "{host} changes its version under what runs on it");
                 (member.stage, member.version) = (Stage::Joined, version);
             }
             Task::Settle => member.settings = Some(settings(spec.as_ref().unwrap(), row.pool.as_ref().unwrap())),
             Task::Configure { .. } => {
                 member.applied = Some(digest::of(&spec.as_ref().unwrap().kubernetes().unwrap().pod_network));
             }
+            Task::Turn { role } => member.role = *role,
             Task::Renew | Task::Snapshot { .. } | Task::Init | Task::Join { .. } => {}
         }
     }

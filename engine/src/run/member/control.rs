@@ -7,14 +7,14 @@ use std::{
 
 use pool_bootstrap::{
     BootstrapError, Facts, Link, Outcome, Refusal,
-    cluster::kubernetes::Ticket,
+    cluster::{kubernetes::Ticket, swarm},
     command::Command,
     runner::{ask, read_facts},
 };
 use pool_inventory::{Name, desired::Role, object::Recorded};
 use tokio::sync::Mutex;
 
-use super::{Subject, refused};
+use super::{Subject, address, refused};
 use crate::run::{
     bootstrap::{Patience, failed, work},
     lines::line,
@@ -23,7 +23,13 @@ use crate::run::{
 
 /// Tickets of this run: a token serves everybody who joins in these minutes.
 #[derive(Default)]
-pub struct Tickets(Mutex<BTreeMap<(Name, Role), (Instant, Ticket)>>);
+pub struct Tickets {
+    kubernetes: Book<Ticket>,
+    swarm: Book<swarm::Ticket>,
+}
+
+/// Tickets, by cluster and role, with the time at which each was made.
+type Book<T> = Mutex<BTreeMap<(Name, Role), (Instant, T)>>;
 
 /// How long a ticket is handed out: its token lasts for 15 minutes.
 const FRESH: Duration = Duration::from_secs(8 * 60);
@@ -81,7 +87,7 @@ impl Subject<'_> {
     pub(super) async fn ticket(&self) -> Result<Ticket, StepError> {
         let key = (self.cluster.clone(), self.role());
         // Whoever comes next waits for the answer instead of asking again.
-        let mut tickets = self.shared.tickets.0.lock().await;
+        let mut tickets = self.shared.tickets.kubernetes.lock().await;
         if let Some((_, ticket)) = tickets.get(&key).filter(|(made, _)| made.elapsed() < FRESH) {
             return Ok(ticket.clone());
         }
@@ -90,6 +96,24 @@ impl Subject<'_> {
         let answer = answer(link.as_mut(), &question).await.map_err(|error| StepError::from(failed(error)))?;
         let ticket = Ticket::parse(&answer, self.role());
         let ticket = ticket.ok_or_else(|| refused("a control plane gave no token to join with"))?;
+        self.shared.lines.park(&row, link);
+        tickets.insert(key, (Instant::now(), ticket.clone()));
+        Ok(ticket)
+    }
+}
+
+impl Subject<'_> {
+    /// What this host needs to join a swarm.
+    pub(super) async fn swarm_ticket(&self) -> Result<swarm::Ticket, StepError> {
+        let key = (self.cluster.clone(), self.role());
+        let mut tickets = self.shared.tickets.swarm.lock().await;
+        if let Some((_, ticket)) = tickets.get(&key).filter(|(made, _)| made.elapsed() < FRESH) {
+            return Ok(ticket.clone());
+        }
+        let (row, mut link) = self.control(false).await?;
+        let question = swarm::Ticket::question(self.role(), &address(&row)?);
+        let answer = answer(link.as_mut(), &question).await.map_err(|error| StepError::from(failed(error)))?;
+        let ticket = swarm::Ticket::parse(&answer).ok_or_else(|| refused("a manager gave no token to join with"))?;
         self.shared.lines.park(&row, link);
         tickets.insert(key, (Instant::now(), ticket.clone()));
         Ok(ticket)

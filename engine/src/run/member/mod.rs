@@ -1,6 +1,7 @@
 //! Steps about members of clusters. What a host is in a cluster is recorded with the host, before and after.
 
 mod control;
+mod swarm;
 mod tasks;
 
 pub use control::Tickets;
@@ -34,6 +35,15 @@ pub(super) struct Subject<'a> {
 pub async fn member(shared: &Shared, step: &Step, task: &Task) -> Done {
     let mut subject = Subject::new(shared, step, task)?;
     subject.begin(task).await?;
+    if subject.is_swarm() {
+        match task {
+            Task::Init => return subject.swarm_init().await,
+            Task::Join { .. } => return subject.swarm_join().await,
+            Task::Settle => return subject.swarm_settle().await,
+            Task::Turn { .. } => return subject.swarm_turn().await,
+            _ => {}
+        }
+    }
     match task {
         Task::Init => subject.init().await,
         Task::Join { .. } => subject.join().await,
@@ -47,6 +57,7 @@ pub async fn member(shared: &Shared, step: &Step, task: &Task) -> Done {
         Task::Renew => subject.renew().await,
         Task::Configure { .. } => subject.configure().await,
         Task::Snapshot { .. } => subject.snapshot().await,
+        Task::Turn { .. } => Err(refused("a node of Kubernetes cannot be turned; it leaves and joins").into()),
     }
 }
 
@@ -79,6 +90,14 @@ impl<'a> Subject<'a> {
 
     fn kubernetes(&self) -> Result<&'a KubernetesSpec, StepError> {
         self.spec()?.kubernetes().ok_or_else(|| refused("this is for Kubernetes alone").into())
+    }
+
+    /// Whether it is a Docker Swarm; of one that is no longer declared, members without a version are.
+    fn is_swarm(&self) -> bool {
+        match self.spec {
+            Some(spec) => spec.kubernetes().is_none(),
+            None => self.row.member.as_ref().is_some_and(|member| member.version.is_empty()),
+        }
     }
 
     fn role(&self) -> Role {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pool_bootstrap::{Facts, cluster::kubernetes};
+use pool_bootstrap::{
+    Facts,
+    cluster::{kubernetes, swarm},
+};
 use pool_inventory::{Text, desired::KubernetesSpec, digest, object::Stage};
 use pool_planner::{Reason, plan::Reset};
 
@@ -67,14 +70,24 @@ impl Subject<'_> {
     }
 
     pub(super) async fn drain(self) -> Done {
-        let (name, limit) = (self.name(), self.spec()?.drain_timeout.duration());
-        self.on_control(true, &|_: &Facts| vec![kubernetes::drain(name, limit)]).await?;
+        self.empty().await?;
         self.done(None)
     }
 
+    /// What runs on it goes elsewhere.
+    async fn empty(&self) -> Result<(), StepError> {
+        let (name, limit, is_swarm) = (self.name(), self.spec()?.drain_timeout.duration(), self.is_swarm());
+        let command = || if is_swarm { swarm::drain(name, limit) } else { kubernetes::drain(name, limit) };
+        self.on_control(true, &|_: &Facts| vec![command()]).await.map(drop)
+    }
+
     pub(super) async fn cordon(mut self, on: bool) -> Done {
-        let name = self.name();
-        let command = || if on { kubernetes::cordon(name) } else { kubernetes::uncordon(name) };
+        let (name, is_swarm) = (self.name(), self.is_swarm());
+        let command = || match (is_swarm, on) {
+            (true, _) => swarm::available(name, !on),
+            (false, true) => kubernetes::cordon(name),
+            (false, false) => kubernetes::uncordon(name),
+        };
         self.on_control(true, &|_: &Facts| vec![command()]).await?;
         let member = self.member()?;
         member.cordoned = on;
@@ -99,16 +112,18 @@ impl Subject<'_> {
             },
         };
         if forget {
-            let name = self.name();
-            self.on_control(false, &|_: &Facts| vec![kubernetes::forget(name)]).await?;
+            let (name, is_swarm) = (self.name(), self.is_swarm());
+            let command = || if is_swarm { swarm::forget(name) } else { kubernetes::forget(name) };
+            self.on_control(false, &|_: &Facts| vec![command()]).await?;
         }
         self.row.member = None;
         self.done(detail)
     }
 
     async fn clear(&self) -> Result<(), StepError> {
-        let id = self.id();
-        self.on_host(&|_: &Facts| vec![kubernetes::reset(&id)]).await.map(drop)
+        let (id, is_swarm) = (self.id(), self.is_swarm());
+        let command = || if is_swarm { swarm::leave(&id) } else { kubernetes::reset(&id) };
+        self.on_host(&|_: &Facts| vec![command()]).await.map(drop)
     }
 
     pub(super) async fn settle(mut self) -> Done {
@@ -124,7 +139,9 @@ impl Subject<'_> {
         let spec = self.kubernetes()?;
         let (id, at) = (self.id(), address(&self.row)?);
         let member = self.as_kubernetes(&id, &at, spec);
-        self.on_host(&|facts: &Facts| kubernetes::upgrade(facts, &member, first)).await?;
+        self.on_host(&|facts: &Facts| vec![kubernetes::upgrade(facts, &member, first)]).await?;
+        self.empty().await?;
+        self.on_host(&|_: &Facts| kubernetes::upgrade_kubelet(&member)).await?;
         self.back_to_work(spec).await
     }
 
@@ -132,6 +149,7 @@ impl Subject<'_> {
         let spec = self.kubernetes()?;
         let (id, at) = (self.id(), address(&self.row)?);
         let member = self.as_kubernetes(&id, &at, spec);
+        self.empty().await?;
         self.on_host(&|_: &Facts| kubernetes::rollback(&member)).await?;
         self.back_to_work(spec).await
     }

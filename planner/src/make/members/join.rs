@@ -98,8 +98,18 @@ impl Planner<'_> {
         if !self.reach.covers(&wanted.host) || member.stage != Stage::Joined {
             return;
         }
+        if member.role != wanted.role {
+            let field = FieldChange {
+                field: "role".into(),
+                from: member.role.as_str().into(),
+                to: wanted.role.as_str().into(),
+            };
+            let (task, reason) = (Task::Turn { role: wanted.role }, Reason::SpecChanged { fields: vec![field] });
+            let step = self.member_step(&roll.name, wanted, task, reason, roll.last.into_iter().collect());
+            roll.last = Some(step);
+        }
         let digest = settings(spec, &pool);
-        if member.settings.as_ref() != Some(&digest) && spec.kubernetes().is_some() {
+        if member.settings.as_ref() != Some(&digest) {
             let short = |text: &str| pool_inventory::Text::from(&text[..text.len().min(8)]);
             let from = member.settings.as_deref().map_or_else(|| "none".into(), short);
             let field = FieldChange { field: "labels and taints".into(), from, to: short(&digest) };

@@ -159,8 +159,9 @@ impl<'a> Planner<'a> {
         }
         let row = self.newest(id.0, id.1).filter(|_| !state.remade && !state.renewed);
         let stays = |row: &usize| {
+            let turns = self.turns(cluster);
             let leaving = |member: &Membership| {
-                member.cluster == *cluster && member.role == role && member.stage != Stage::Leaving
+                member.cluster == *cluster && (member.role == role || turns) && member.stage != Stage::Leaving
             };
             self.member(*row).is_some_and(leaving)
         };
@@ -172,6 +173,11 @@ impl<'a> Planner<'a> {
             provider: state.provider.clone()?,
             row: row.filter(stays),
         })
+    }
+
+    /// Whether members change their role where they stand.
+    fn turns(&self, cluster: &Name) -> bool {
+        self.input.desired.clusters.get(cluster).is_some_and(|spec| spec.kubernetes().is_none())
     }
 
     /// The steps after which a host can be worked on; none: it is not to be touched now.

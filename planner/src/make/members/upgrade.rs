@@ -150,7 +150,6 @@ impl Planner<'_> {
             }
         };
         needs.extend(self.booted.get(&wanted.id));
-        let drain = self.member_step(&roll.name, wanted, Task::Drain, reason.clone(), needs);
-        self.member_step(&roll.name, wanted, task, reason, vec![drain])
+        self.member_step(&roll.name, wanted, task, reason, needs)
     }
 }

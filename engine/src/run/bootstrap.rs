@@ -218,6 +218,13 @@ pub struct Unreached {
     old_key: bool,
 }
 
+impl Unreached {
+    /// Whether the host that is known is not there: nobody answers, or somebody else does.
+    pub fn is_gone(&self) -> bool {
+        self.old_key || self.failure.class == FailureClass::Unreachable
+    }
+}
+
 impl From<Unreached> for Failure {
     fn from(unreached: Unreached) -> Self {
         unreached.failure

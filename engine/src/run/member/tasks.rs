@@ -11,7 +11,7 @@ use pool_planner::{Reason, plan::Reset};
 
 use super::{Subject, address, control::answer};
 use crate::{
-    event::{Event, FailureClass},
+    event::Event,
     run::{
         bootstrap::{Patience, failed},
         lines::line,
@@ -101,14 +101,18 @@ impl Subject<'_> {
         let detail = match reset {
             Reset::No => None,
             Reset::Must => self.clear().await.map(|()| None)?,
-            Reset::Try => match self.clear().await {
-                Ok(()) => None,
-                Err(StepError::Failed(failure, _)) if failure.class == FailureClass::Unreachable => {
+            Reset::Try => match line(self.shared, &self.row, Patience::of_known()).await {
+                Ok(link) => {
+                    self.shared.lines.park(&self.row, link);
+                    self.clear().await.map(|()| None)?
+                }
+                // It is not there, or another host is in its place.
+                Err(unreached) if unreached.is_gone() => {
                     let text = format!("{} did not answer: what is on it stays there", self.row.address);
                     self.shared.recorder.publish(Event::Warning { text: text.clone().into() }).await;
                     Some(text.into())
                 }
-                Err(error) => return Err(error),
+                Err(unreached) => return Err(unreached.into()),
             },
         };
         if forget {

@@ -159,6 +159,7 @@ pub fn saved(steps: Vec<Step>, declined: Vec<Declined>) -> SavedPlan {
         declined,
         clusters: Default::default(),
         bootstraps: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
         providers: BTreeMap::new(),
         backends: BTreeMap::new(),
         demand: Vec::new(),

@@ -62,6 +62,11 @@ impl Places {
         self.home.join("cache").join(format!("{provider}.json"))
     }
 
+    /// Artifacts that were fetched, by their digests; one for all environments, and may be deleted at any time.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join(".pool").join("cache").join("artifacts")
+    }
+
     /// The secret that host keys of new hosts are derived from, where the inventory names none; one for all environments.
     pub fn host_key_seed(&self) -> PathBuf {
         self.root.join(".pool").join("ssh").join("host-keys.seed")

@@ -11,11 +11,13 @@
 //! | `guard` | nothing is asked of the world unless the lease is held |
 //! | `retry` | what an error means for the next attempt |
 //! | `connect` | from declared providers and recorded hosts to things that can be talked to |
+//! | `artifacts` | files and archives for hosts: fetched once, verified, kept |
 //! | `wanted` | what bootstrap wants of one host, templates rendered |
 //!
 //! Journal first, act second, publish third: an event reaches a terminal after it is durable.
 
 mod account;
+mod artifacts;
 mod clock;
 mod connect;
 pub mod event;

@@ -136,6 +136,11 @@ fn probe(
         pool: pool.clone(),
         hosts: hosts.collect(),
         package: wanted::package(desired.clusters.values(), pool),
+        artifacts: spec
+            .bootstrap
+            .artifacts()
+            .filter_map(|used| Some((used.name.clone(), desired.artifacts.get(&used.name)?.clone())))
+            .collect(),
     };
     // Another digest means that a bootstrap is planned already, with all its reasons.
     let endpoint = row.endpoint.as_ref()?;

@@ -32,7 +32,7 @@ use pool_inventory::{
 };
 use pool_planner::{Plan, Step, plan::Alternative};
 
-use crate::{account::Account, connect::Hosts, guard::Guard, wanted};
+use crate::{account::Account, artifacts::Artifacts, connect::Hosts, guard::Guard, wanted};
 
 /// What all steps of a run share.
 pub struct Shared {
@@ -50,6 +50,8 @@ pub struct Shared {
     pub recorder: Recorder,
     /// Ways to hosts.
     pub hosts: Arc<Hosts>,
+    /// What hosts get.
+    pub artifacts: Artifacts,
     /// Lets steps act while the lease is held.
     pub guard: Guard,
     /// Cancelled when the operator asks to stop: what is begun is finished, nothing further is begun.

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use pool_bootstrap::{Mount, Password, Rendered};
 use pool_inventory::{
     Address, Name, Text,
-    desired::{BootstrapSpec, ClusterSpec, Desired, KubernetesSpec, Scalar, SecretRef, TemplateSource},
+    desired::{ArtifactSpec, BootstrapSpec, ClusterSpec, Desired, KubernetesSpec, Scalar, SecretRef, TemplateSource},
     digest::PoolDigest,
     object::{Endpoint, HostMount, KnownHost, Recorded},
     template::{SelfHost, SharedContext, TemplateContext, render},
 };
+
+use crate::artifacts;
 
 /// What a pool wants of its hosts.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct Want {
     pub hosts: BTreeMap<Name, Vec<KnownHost>>,
     /// Version of packages of Kubernetes, for members of a cluster.
     pub package: Option<Text>,
+    /// The artifacts that the spec takes, and maybe others.
+    pub artifacts: BTreeMap<Name, ArtifactSpec>,
 }
 
 impl Want {
@@ -61,6 +65,7 @@ impl Want {
         let rendered = pool_bootstrap::render(&self.spec, &template).map_err(|error| crate::ops::chain(&error))?;
         let mounts = mounts.iter().map(|mount| (mount.path.clone(), device(mount))).collect();
         let rendered = rendered.with_mounts(mounts).map_err(|error| crate::ops::chain(&error))?;
+        let rendered = rendered.with_pulls(artifacts::pulls(self.spec.artifacts(), &self.artifacts));
         Ok(rendered.with_cluster(self.passwords(secrets)?, self.package.clone()))
     }
 
@@ -137,6 +142,7 @@ pub fn dry_render(desired: &Desired) -> Vec<String> {
             pool: pool.clone(),
             hosts: spec.bootstrap.pools().into_iter().map(made_up).collect(),
             package: None,
+            artifacts: BTreeMap::new(),
         };
         let nothing = |_: &SecretRef| Ok(Password::new(String::new().into()));
         if let Err(why) = want.render(&format!("{pool}-0"), &endpoint, &[], &nothing) {

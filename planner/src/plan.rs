@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pool_inventory::{
     Address, Bytes, Lineage, Money, Name, Percent, Text,
-    desired::{Access, BackendSpec, BootstrapSpec, ClusterSpec, ProviderSpec, Role, Scalar},
+    desired::{Access, ArtifactSpec, BackendSpec, BootstrapSpec, ClusterSpec, ProviderSpec, Role, Scalar},
     market::{Drift, Feature},
     object::{FieldChange, HostSpec, KnownHost, Recorded, Spec},
 };
@@ -44,6 +44,9 @@ pub struct Plan {
     /// The clusters that the steps are about.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub clusters: BTreeMap<Name, PlanCluster>,
+    /// The artifacts that those hosts get.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<Name, ArtifactSpec>,
     /// The providers that the steps act on.
     pub providers: BTreeMap<Name, ProviderSpec>,
     /// The declared backends that the steps use.

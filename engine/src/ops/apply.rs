@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use pool_bootstrap::link::pace::Pace;
 use pool_inventory::{Name, Text, object::Recorded};
 use pool_planner::Plan;
 use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, Store};
@@ -13,6 +14,7 @@ use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, S
 use super::{ApplyRequest, Environment, Events, Interrupts, OnFailure, OpsError, SavedPlan, plan::chain};
 use crate::{
     account::Account,
+    artifacts::Artifacts,
     clock,
     event::{Event, RunSummary},
     guard::{self, Guard},
@@ -77,6 +79,8 @@ impl Environment {
         if undoes {
             plan.steps.extend(undo.into_iter().flat_map(|undo| undo.steps));
         }
+        let artifacts =
+            Artifacts::new(self.places.root.clone(), self.places.artifacts(), plan.artifacts.clone(), Pace::default());
         let shared = Arc::new(Shared {
             plan,
             own,
@@ -85,6 +89,7 @@ impl Environment {
             records: Records::new(rows),
             recorder: Recorder::new(store.clone(), lease.clone(), run.clone(), events.clone()),
             hosts: self.ways(),
+            artifacts,
             guard,
             soft: interrupts.soft.clone(),
             first_attempt: first_attempt(lease),

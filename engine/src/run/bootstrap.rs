@@ -1,10 +1,22 @@
 //! The bootstrap step: connect, do what is missing, record the digest.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use pool_bootstrap::{BootstrapError, Facts, ItemEvent, Link, Outcome, Phases};
+use async_trait::async_trait;
+use pool_bootstrap::{
+    BootstrapError, Facts, ItemEvent, Link, Outcome, Phases,
+    link::{
+        pace::Pace,
+        upload::{Supply, SupplyError},
+    },
+    runner,
+};
 use pool_inventory::{
-    Text,
+    Bytes, Name, Text,
     desired::{Access, Trust},
     object::{KnownHost, Observed, Recorded},
 };
@@ -130,35 +142,95 @@ pub async fn work(
     phases: &Phases<'_>,
 ) -> Result<Outcome, BootstrapError> {
     let (tell, mut told) = mpsc::unbounded_channel();
+    let supply = Supplied { shared, tell: tell.clone() };
     let mut on = move |item: ItemEvent| {
-        // Bounded by the number of items of one host.
-        let _ = tell.send(item);
+        // Bounded by the number of items of one host, and by the time that artifacts take.
+        let _ = tell.send(News::Item(item));
     };
     let journal = async {
-        while let Some(item) = told.recv().await {
-            note(shared, step, item).await;
+        while let Some(news) = told.recv().await {
+            match news {
+                News::Item(item) => note(shared, step, item).await,
+                News::Fetching(name, here, size) => {
+                    let detail = format!("fetches {name}: {}", progress(here, size)).into();
+                    shared.recorder.publish(Event::StepProgress { step: step.id, detail }).await;
+                }
+            }
         }
     };
     let work = async {
-        let outcome = pool_bootstrap::apply_phases(link, phases, &shared.soft, &mut on).await;
-        drop(on);
+        let outcome = runner::apply_with(link, phases, &supply, &shared.soft, &mut on).await;
+        drop((on, supply));
         outcome
     };
     tokio::join!(work, journal).0
+}
+
+/// What is told while a host is bootstrapped.
+enum News {
+    Item(ItemEvent),
+    /// Bytes of an artifact that are on this computer, and how many there are.
+    Fetching(Name, u64, Option<u64>),
+}
+
+/// The artifacts of a run, for one host.
+struct Supplied<'a> {
+    shared: &'a Shared,
+    tell: mpsc::UnboundedSender<News>,
+}
+
+#[async_trait]
+impl Supply for Supplied<'_> {
+    async fn file(&self, name: &Name, sha256: &Text) -> Result<PathBuf, SupplyError> {
+        let last = Mutex::new(None::<Instant>);
+        let tell = |here: u64, size: Option<u64>| {
+            // Each change below is one assignment: a panic leaves nothing half done.
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if size.is_none_or(|size| size >= LARGE) && last.is_none_or(|at| at.elapsed() >= TELL) {
+                *last = Some(Instant::now());
+                let _ = self.tell.send(News::Fetching(name.clone(), here, size));
+            }
+        };
+        Ok(self.shared.artifacts.file(name, sha256, &tell).await?)
+    }
+
+    fn pace(&self) -> &Pace {
+        &self.shared.artifacts.pace
+    }
+}
+
+/// Artifacts from this size on tell how far they are.
+const LARGE: u64 = 4 << 20;
+
+/// How often they tell.
+const TELL: Duration = Duration::from_secs(1);
+
+fn progress(here: u64, size: Option<u64>) -> String {
+    match size {
+        Some(size) => format!("{} of {}", Bytes(here), Bytes(size)),
+        None => Bytes(here).to_string(),
+    }
 }
 
 async fn note(shared: &Shared, step: &Step, item: ItemEvent) {
     let publish = |detail: String| Event::StepProgress { step: step.id, detail: detail.into() };
     match item {
         ItemEvent::Started { item } => shared.recorder.publish(publish(item.to_string())).await,
+        ItemEvent::Sending { name, sent, size } => {
+            let detail = if size < LARGE { String::new() } else { format!(": {}", progress(sent, Some(size))) };
+            shared.recorder.publish(publish(format!("sends {name}{detail}"))).await;
+        }
+        ItemEvent::Sent { name, size, took } => {
+            let event = publish(format!("sent {name}, {}, in {:.1} s", Bytes(size), took.as_secs_f64()));
+            let _ = shared.recorder.write(Some(step), "item", &event, Effect::None, Some(event.clone())).await;
+        }
         ItemEvent::Changed { item, took } => {
             let event = publish(format!("{item} done in {:.1} s", took.as_secs_f64()));
             // The journal's word on an item is for people; what is on the host is found out by probing. A journal that
             // cannot be written is met again, and acted on, at the end of the step.
             let _ = shared.recorder.write(Some(step), "item", &event, Effect::None, Some(event.clone())).await;
         }
-        ItemEvent::Probed { .. } | ItemEvent::Unchanged { .. } | ItemEvent::Sending { .. } | ItemEvent::Sent { .. } => {
-        }
+        ItemEvent::Probed { .. } | ItemEvent::Unchanged { .. } => {}
     }
 }
 
@@ -183,6 +255,7 @@ fn want(shared: &Shared, plan: &PoolBootstrap, pool: pool_inventory::Name) -> Wa
         package: plan.package.clone(),
         pool,
         hosts: hosts.collect(),
+        artifacts: shared.plan.artifacts.clone(),
     }
 }
 
@@ -345,8 +418,11 @@ fn unreached(error: &ReachError, row: &Recorded, access: Option<&Access>) -> Fai
 pub fn failed(error: BootstrapError) -> Failure {
     let class = match &error {
         error if error.is_unreachable() => FailureClass::Unreachable,
-        BootstrapError::Failed { .. } | BootstrapError::ItemTimedOut { .. } => FailureClass::Command,
+        BootstrapError::Failed { .. } | BootstrapError::NotSent { .. } | BootstrapError::ItemTimedOut { .. } => {
+            FailureClass::Command
+        }
         BootstrapError::Cancelled { .. } => FailureClass::Cancelled,
+        BootstrapError::Artifact { .. } => FailureClass::Other,
         _ => FailureClass::Refused,
     };
     let text = chain(&error);

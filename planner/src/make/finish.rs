@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pool_inventory::{Address, Kind, Money, Name, Text, desired::KubernetesSpec, object::Spec};
+use pool_inventory::{
+    Address, Kind, Money, Name, Text,
+    desired::{ArtifactSpec, KubernetesSpec},
+    object::Spec,
+};
 
 use super::{Planner, draft::DraftId, order::order};
 use crate::{
@@ -59,6 +63,7 @@ impl Planner<'_> {
             undo,
             groups,
             declined,
+            artifacts: self.artifacts(&bootstraps),
             bootstraps,
             clusters,
             unchanged,
@@ -157,6 +162,12 @@ impl Planner<'_> {
             (address, serial)
         };
         wanted.into_iter().map(serial).collect()
+    }
+
+    fn artifacts(&self, bootstraps: &BTreeMap<Name, PoolBootstrap>) -> BTreeMap<Name, ArtifactSpec> {
+        let used = bootstraps.values().flat_map(|pool| pool.spec.artifacts());
+        let declared = &self.input.desired.artifacts;
+        used.filter_map(|used| Some((used.name.clone(), declared.get(&used.name)?.clone()))).collect()
     }
 
     fn pool_bootstraps(&self, steps: &[Step], groups: &[Group]) -> BTreeMap<Name, PoolBootstrap> {

@@ -718,6 +718,12 @@ pub struct Policy {
     pub min_gain: Percent,
     /// Age below which `--optimize` leaves a host where it is.
     pub min_residence: TimeSpan,
+    /// Most artifacts that are sent to hosts at a time; none: as many as is sensible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<u32>,
+    /// Most bytes per second of all of them together; none: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload_rate: Option<Bytes>,
 }
 
 impl Default for Policy {
@@ -728,6 +734,8 @@ impl Default for Policy {
             plan_ttl: TimeSpan::secs(3600),
             min_gain: Percent(1_000),
             min_residence: TimeSpan::secs(3600),
+            uploads: None,
+            upload_rate: None,
         }
     }
 }

@@ -82,6 +82,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Text | Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Name => text(NAME, "web"),
         Shape::Bytes => text(&format!("^{NUMBER} ?(KiB|MiB|GiB|TiB|PiB)$"), "8GiB"),
+        Shape::Rate => text(&format!("^{NUMBER} ?(KiB|MiB|GiB|TiB|PiB) ?/s$"), "50MiB/s"),
         Shape::Time => text(&format!("^{NUMBER} ?(ms|s|m|h|d)$"), "30s"),
         Shape::Percent => text(&format!("^{NUMBER}%$"), "20%"),
         Shape::Mode => text("^[0-7]{3,4}$", "0644"),

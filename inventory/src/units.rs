@@ -60,6 +60,14 @@ impl Bytes {
         Self(n << 20)
     }
 
+    /// How many in a second, as in `50MiB/s`.
+    pub fn parse_rate(text: &str) -> Result<Self, UnitError> {
+        let error =
+            || UnitError { text: text.to_owned(), expected: "a rate; write a size per second, as in `50MiB/s`" };
+        let size = text.strip_suffix("/s").and_then(|size| size.trim_end().parse().ok());
+        size.filter(|size: &Self| size.0 > 0).ok_or_else(error)
+    }
+
     /// The form that inventory files use, `8GiB`: the largest unit that says it without a fraction.
     pub fn to_file(self) -> String {
         let fits = BINARY.iter().rev().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));

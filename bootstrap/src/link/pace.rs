@@ -29,6 +29,9 @@ struct Bucket {
 const BURST: Duration = Duration::from_millis(100);
 
 impl Pace {
+    /// Uploads at a time where nobody says how many: enough to fill a fast line, few enough to hold little memory.
+    pub const AT_ONCE: usize = 16;
+
     /// At most `at_once` uploads, together at most `rate` bytes per second; none: as fast as it goes.
     pub fn new(at_once: usize, rate: Option<u64>) -> Self {
         let bucket = |rate: u64| Mutex::new(Bucket { rate: rate.max(1) as f64, until: Instant::now() });
@@ -54,8 +57,7 @@ impl Pace {
 }
 
 impl Default for Pace {
-    /// 16 at a time: enough to fill a fast line, few enough to hold little memory.
     fn default() -> Self {
-        Self::new(16, None)
+        Self::new(Self::AT_ONCE, None)
     }
 }

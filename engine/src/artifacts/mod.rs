@@ -109,3 +109,6 @@ pub fn pulls<'a>(
     let builds = used.filter_map(|used| declared.get(&used.name)).flat_map(|spec| &spec.builds);
     builds.filter_map(|build| Some((build.sha256.clone(), build.pull.clone()?))).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ impl Environment {
             plan.steps.extend(undo.into_iter().flat_map(|undo| undo.steps));
         }
         let artifacts =
-            Artifacts::new(self.places.root.clone(), self.places.artifacts(), plan.artifacts.clone(), Pace::default());
+            Artifacts::new(self.places.root.clone(), self.places.artifacts(), plan.artifacts.clone(), self.pace());
         let shared = Arc::new(Shared {
             plan,
             own,
@@ -232,6 +232,13 @@ impl Environment {
             accounts.insert(name, Account::start(provider, limit, cancel.clone(), guard.clone()));
         }
         Ok(accounts)
+    }
+
+    /// How artifacts are sent: as the inventory says now, for it is about the line and not about the plan.
+    fn pace(&self) -> Pace {
+        let policy = &self.desired.policy;
+        let at_once = policy.uploads.map_or(Pace::AT_ONCE, |uploads| uploads as usize);
+        Pace::new(at_once, policy.upload_rate.map(|rate| rate.0))
     }
 
     fn limits(&self, request: &ApplyRequest) -> Limits {

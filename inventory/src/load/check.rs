@@ -320,6 +320,7 @@ fn check_scalar(scalar: &Scalar<'_>, shape: &Shape) -> Result<(), Why> {
         Shape::Int(low, high) => check_int(text, bare, *low, *high),
         Shape::Name => Name::new(text).map(drop).map_err(|e| (e.to_string(), String::new())),
         Shape::Bytes => unit::<Bytes>(text),
+        Shape::Rate => Bytes::parse_rate(text).map(drop).map_err(split),
         Shape::Time => unit::<TimeSpan>(text),
         Shape::Percent => unit::<Percent>(text),
         Shape::Mode if scalar.plain && !scalar.filled => Err((
@@ -400,6 +401,7 @@ fn wanted(shape: &Shape) -> &'static str {
         Shape::Int(..) => "a whole number",
         Shape::Name => "a name",
         Shape::Bytes => "a size, as in 8GiB",
+        Shape::Rate => "a rate, as in 50MiB/s",
         Shape::Time => "a time span, as in 30s",
         Shape::Percent => "a share, as in 20%",
         Shape::Mode => "a file mode, as in \"0644\"",

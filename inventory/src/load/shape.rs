@@ -16,6 +16,8 @@ pub enum Shape {
     Name,
     /// `8GiB`
     Bytes,
+    /// `50MiB/s`
+    Rate,
     /// `30s`
     Time,
     /// `20%`

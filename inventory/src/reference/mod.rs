@@ -108,6 +108,7 @@ impl Reference {
             Shape::Text => "text".into(),
             Shape::Name => "name".into(),
             Shape::Bytes => "size".into(),
+            Shape::Rate => "size per second".into(),
             Shape::Time => "time span".into(),
             Shape::Percent => "share".into(),
             Shape::Mode => "file mode".into(),

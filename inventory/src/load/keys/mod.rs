@@ -474,6 +474,8 @@ static POLICY: Section = Section {
             "Least share of a host's price that a move must save for plan --optimize to propose it. Default: 10%.",
         ),
         optional("min_residence", Time, "Age below which plan --optimize leaves a host where it is. Default: 1h."),
+        optional("uploads", Int(1, 1_000), "Most artifacts that are sent to hosts at a time. Default: 16."),
+        optional("upload_rate", Rate, "Most bytes per second of all of them together. Default: no limit."),
     ],
     later: &["approve"],
     one_of: &[],

@@ -32,7 +32,7 @@ use crate::{
     names::{Address, Name, Text},
     source::{Sources, Span},
     template::TemplateInfo,
-    units::Money,
+    units::{Bytes, Money},
     yaml::{Entry, Node},
 };
 
@@ -274,6 +274,8 @@ impl<'n, 's> Reader<'n, 's> {
             plan_ttl: self.value(node, "plan_ttl", otherwise.plan_ttl),
             min_gain: self.value(node, "min_gain", otherwise.min_gain),
             min_residence: self.value(node, "min_residence", otherwise.min_residence),
+            uploads: self.optional(node, "uploads"),
+            upload_rate: node.get("upload_rate").and_then(|rate| Bytes::parse_rate(rate.text()?).ok()),
         }
     }
 

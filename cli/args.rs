@@ -1,5 +1,6 @@
 //! The command line, as clap reads it. Nothing here acts.
 
+mod bundle;
 mod errands;
 
 use std::{path::PathBuf, str::FromStr};
@@ -11,6 +12,7 @@ use clap::{
 use pool_inventory::{Address, Name, TimeSpan};
 use pool_planner::input::Brake;
 
+pub use bundle::{Bundle, BundleCommand};
 pub use errands::{Host, HostCommand, HostErrand, Volume, VolumeCommand};
 
 use crate::help;
@@ -148,6 +150,9 @@ pub enum Command {
     /// List what runs unmanaged at a provider, and write the inventory that takes it over
     #[command(after_help = help::ADOPT)]
     Adopt(Adopt),
+    /// Carry an inventory with all its artifacts to a site without a network
+    #[command(after_help = help::BUNDLE)]
+    Bundle(Bundle),
     /// Print the JSON Schema of inventory files, for editors
     #[command(after_help = help::SCHEMA)]
     Schema,

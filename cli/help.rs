@@ -196,6 +196,28 @@ Examples:
   pool adopt private --only 'db-*' --write adopted.pool.yaml
   pool plan";
 
+pub const BUNDLE: &str = "\
+Examples:
+  pool bundle create                              where there is a network
+  pool bundle unpack acme-bundle.tar              where there is none";
+
+pub const BUNDLE_CREATE: &str = "\
+Artifacts that are not in the cache are fetched and verified. Equal files make an equal archive. It holds
+what `pool validate` reads and every artifact, of all environments or of the one of --env; no secrets and
+no state. It is laid out as the inventory's folder: where there is no pool yet, tar unpacks it too.
+
+Examples:
+  pool bundle create
+  pool bundle create --env prod -o /media/stick/prod.tar";
+
+pub const BUNDLE_UNPACK: &str = "\
+Everything is verified before anything takes its place. A later bundle goes over an earlier one: files that
+it has no longer are removed, the state stays, and files that somebody changed there are not overwritten.
+
+Examples:
+  pool bundle unpack acme-bundle.tar
+  pool bundle unpack acme-bundle.tar /srv/acme --overwrite";
+
 pub const SCHEMA: &str = "\
 Example:
   pool schema > pool.schema.json

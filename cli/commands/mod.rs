@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod bundle;
 mod check;
 mod cost;
 mod errands;
@@ -29,7 +30,7 @@ mod volume;
 pub use help::exit_codes;
 
 use crate::{
-    args::{Command, HostCommand, StateCommand, VolumeCommand},
+    args::{BundleCommand, Command, HostCommand, StateCommand, VolumeCommand},
     context::{Context, Outcome},
 };
 
@@ -56,6 +57,7 @@ pub fn run(cx: &Context, command: &Command) -> Outcome {
         Command::Exec(args) => exec::run(cx, args),
         Command::Check => check::run(cx),
         Command::Adopt(args) => adopt::run(cx, args),
+        Command::Bundle(args) => bundle::run(cx, &args.command),
         Command::Schema => generate::schema(cx),
         Command::Completions(args) => generate::completions(cx, args),
         Command::Man => generate::man(cx),
@@ -104,6 +106,10 @@ pub fn name(command: &Command) -> &'static str {
         Command::Exec(_) => "exec",
         Command::Check => "check",
         Command::Adopt(_) => "adopt",
+        Command::Bundle(args) => match args.command {
+            BundleCommand::Create { .. } => "bundle create",
+            BundleCommand::Unpack { .. } => "bundle unpack",
+        },
         Command::Schema => "schema",
         Command::Completions(_) => "completions",
         Command::Man => "man",

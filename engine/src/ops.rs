@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod bundle;
 mod check;
 mod environment;
 mod error;
@@ -12,6 +13,7 @@ mod types;
 
 pub use crate::connect::ReachError;
 pub use adopt::{Unmanaged, UnmanagedHost, UnmanagedNetwork, UnmanagedVolume};
+pub use bundle::{Bundle, create_bundle, unpack_bundle};
 pub use environment::{Closing, Environment, validate};
 pub use error::OpsError;
 pub use history::{StepEnd, StepHistory, StepNote, describe};

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod arrow;
+mod artifacts;
 mod check;
 mod context;
 mod copies;

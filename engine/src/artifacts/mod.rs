@@ -1,6 +1,7 @@
 //! Artifacts on this computer: fetched once, verified, kept by their digests, handed to bootstraps.
 
 mod fetch;
+pub mod tar;
 
 use std::{
     collections::BTreeMap,

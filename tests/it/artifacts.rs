@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +13,7 @@ use std::{
 
 use insta::assert_snapshot;
 
-use crate::context::TestContext;
+use crate::{context::TestContext, local::Ground};
 
 /// A server of one file, which counts who asks.
 struct Server {
@@ -204,4 +204,68 @@ fn a_bundle_that_is_damaged_changes_nothing() {
     };
     let said = refused("climbing", &swap(b"files/manifest.yml", b"../../manifest.yml"));
     assert!(said.starts_with("exit 1"), "{said}");
+}
+
+/// Real little machines that get a tool and an archive, over a line of so many MiB a second.
+fn machines(ground: &Ground, rate: &str) {
+    let folder = ground.path();
+    if !folder.join("files/tool").exists() {
+        let noise: Vec<u8> =
+            (0..6_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2..3].to_vec()).collect();
+        ground.write("files/.keep", "");
+        std::fs::write(folder.join("files/tool"), noise).expect("written");
+        ground.write("tree/bin/hello", "hello\n");
+        let tar = Command::new("tar").args(["-czf", "files/tree.tgz", "tree"]).current_dir(&folder).status();
+        assert!(tar.expect("tar is there").success());
+    }
+    let digest = |name: &str| sha256(&std::fs::read(folder.join(name)).expect("it is there"));
+    let text = format!(
+        "version: 1\nname: machines\nproviders: {{ here: {{ type: local }} }}\npolicy: {{ upload_rate: {rate} }}\n\
+         artifacts:\n  tool: {{ path: files/tool, sha256: {} }}\n  tree: {{ path: files/tree.tgz, sha256: {} }}\n\
+         pools:\n  web:\n    hosts: 2\n    size: {{ vcpus: 1, memory: 64MiB, disk: 64MiB }}\n    image: host\n    \
+         bootstrap:\n      files: {{ /srv/tool: {{ artifact: tool, mode: \"0755\" }} }}\n      \
+         unpack: {{ tree: {{ to: /srv/tree, strip: 1 }} }}\n",
+        digest("files/tool"),
+        digest("files/tree.tgz")
+    );
+    ground.write("pool.yaml", &text);
+}
+
+/// Kills `pool` while it sends, and lets the next run go on.
+fn killed_while_sending(ground: &Ground) {
+    machines(ground, "1MiB/s");
+    let mut command = ground.command(&["apply", "--yes", "--json"], None);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let events = BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    let on_its_way = |line: &String| line.contains("sends tool: ") && !line.contains("sends tool: 0 B");
+    assert!(events.into_iter().any(|line| on_its_way(&line)), "it was sent before it could be killed");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+    machines(ground, "1GiB/s");
+    ground.expect(&["apply", "--yes"], 0);
+    let look = "sha256sum </srv/tool; cat /srv/tree/bin/hello; ls -A /var/lib/pool/artifacts/in | wc -l";
+    let said = ground.expect(&["exec", "all", "--", look], 0);
+    let digest = sha256(&std::fs::read(ground.path().join("files/tool")).expect("it is there"));
+    for host in ["web-0", "web-1"] {
+        for line in [format!("{digest}  -"), "hello".to_owned(), "0".to_owned()] {
+            assert!(said.contains(&format!("{host} | {line}\n")), "{said}");
+        }
+    }
+    ground.expect(&["plan", "--detailed-exitcode"], 0);
+    ground.expect(&["exec", "host/web-0", "--", "rm /srv/tree/bin/hello && echo x >>/srv/tool"], 0);
+    let plan = ground.expect(&["plan", "-v", "--detailed-exitcode"], 2);
+    assert!(plan.contains("/srv/tree/bin/hello is missing"), "{plan}");
+    ground.expect(&["apply", "--yes"], 0);
+    ground.expect(&["plan", "--detailed-exitcode"], 0);
+    ground.expect(&["destroy", "--yes"], 0);
+    ground.assert_empty("destroyed");
+}
+
+#[test]
+fn an_apply_that_is_killed_while_it_sends_is_gone_on_with() {
+    for ground in [Ground::own(), Ground::rootless()] {
+        if ground.may() {
+            killed_while_sending(&ground);
+        }
+    }
 }

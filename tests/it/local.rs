@@ -16,7 +16,7 @@ use crate::program::text;
 const NOBODY: u32 = 65534;
 
 /// An inventory folder, and the user who works in it.
-struct Ground {
+pub struct Ground {
     dir: tempfile::TempDir,
     program: PathBuf,
     /// As `NOBODY`, although the test itself has root.
@@ -25,14 +25,14 @@ struct Ground {
 
 impl Ground {
     /// As whoever runs the test.
-    fn own() -> Self {
+    pub fn own() -> Self {
         let dir = tempfile::Builder::new().prefix("pool-local-").tempdir().expect("a folder");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_pool"));
         Self { dir, program, demoted: false }
     }
 
     /// Certainly without root.
-    fn rootless() -> Self {
+    pub fn rootless() -> Self {
         let mut ground = Self::own();
         if rustix::process::geteuid().is_root() {
             let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our folder");
@@ -48,7 +48,7 @@ impl Ground {
     }
 
     /// Whether this computer lets machines be made. Where it does not, that is what somebody must read.
-    fn may(&self) -> bool {
+    pub fn may(&self) -> bool {
         let mut unshare = match self.demoted {
             true => demoted(Path::new("unshare")),
             false => Command::new("unshare"),
@@ -70,11 +70,11 @@ impl Ground {
     }
 
     /// The inventory's folder.
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.dir.path().join("q")
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let path = self.path().join(name);
         let folder = path.parent().expect("it has a folder");
         fs::create_dir_all(folder).expect("a folder");
@@ -104,17 +104,22 @@ impl Ground {
         changed
     }
 
-    fn run(&self, arguments: &[&str], crash_at: Option<usize>) -> Output {
+    pub fn run(&self, arguments: &[&str], crash_at: Option<usize>) -> Output {
+        self.command(arguments, crash_at).output().expect("the binary starts")
+    }
+
+    /// `pool` with these words, ready to be started.
+    pub fn command(&self, arguments: &[&str], crash_at: Option<usize>) -> Command {
         let mut command = if self.demoted { demoted(&self.program) } else { Command::new(&self.program) };
         command.arg("-C").arg(self.path()).args(arguments).current_dir("/").stdin(Stdio::null()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path());
         command.envs(crash_at.map(|at| ("POOL_CRASH_AT", at.to_string())));
-        command.output().expect("the binary starts")
+        command
     }
 
     /// Runs `pool` and expects an exit code; gives everything that was said.
     #[track_caller]
-    fn expect(&self, arguments: &[&str], code: i32) -> String {
+    pub fn expect(&self, arguments: &[&str], code: i32) -> String {
         let output = self.run(arguments, None);
         assert_eq!(output.status.code(), Some(code), "pool {}: {}", arguments.join(" "), text(&output));
         text(&output)
@@ -149,7 +154,7 @@ impl Ground {
 
     /// No process, mount or folder is left.
     #[track_caller]
-    fn assert_empty(&self, when: &str) {
+    pub fn assert_empty(&self, when: &str) {
         assert_eq!(self.processes(), [""; 0], "{when}");
         assert_eq!(mounts_of(&self.path()), [""; 0], "{when}");
         self.assert_stands(0, 0, when);

@@ -386,3 +386,56 @@ impl Mirror {
         self.asked.load(Ordering::Relaxed)
     }
 }
+
+#[tokio::test]
+async fn twenty_hosts_share_one_line() {
+    const HOSTS: usize = 20;
+    const SIZE: usize = 512 << 10;
+    const RATE: u64 = 16 << 20;
+    if machine().is_none() {
+        return;
+    }
+    let beds: Vec<Bed> = std::iter::repeat_with(Bed::isolated).take(HOSTS).collect();
+    let mut supply = Folder::new(&beds[0]);
+    supply.pace = Pace::new(4, Some(RATE));
+    let digest = supply.add(&noise(SIZE));
+    let mut spec = BootstrapSpec::default();
+    spec.artifact_files.insert("/usr/local/opt/tool".into(), taken(&digest, 0o755));
+    let want = render(&spec);
+    let (sending, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = async |bed: &Bed| {
+        let mut link = bed.link().await;
+        let mut on = |event| match event {
+            ItemEvent::Sending { sent: 0, .. } => {
+                most.fetch_max(sending.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+            ItemEvent::Sent { .. } => drop(sending.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        };
+        let phases = |facts: &Facts| phases::commands(facts, &want);
+        apply_with(&mut link, &phases, &supply, &CancellationToken::new(), &mut on).await.unwrap().changed.len()
+    };
+    let begun = std::time::Instant::now();
+    let changed: usize = together(beds.iter().map(one)).await.into_iter().sum();
+    let least = (HOSTS * SIZE) as f64 / RATE as f64 - 0.2;
+    assert!(begun.elapsed().as_secs_f64() >= least, "{:?} is faster than the line", begun.elapsed());
+    assert_eq!((changed, most.into_inner()), (HOSTS, 4));
+    for bed in &beds {
+        assert_eq!(std::fs::metadata(inside(bed, "/usr/local/opt/tool")).unwrap().len(), SIZE as u64);
+    }
+}
+
+/// Waits for all of them at once, in one task.
+async fn together<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut all: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (one, done) in all.iter_mut().filter(|(_, done)| done.is_none()) {
+            if let std::task::Poll::Ready(value) = one.as_mut().poll(cx) {
+                *done = Some(value);
+            }
+        }
+        if all.iter().all(|(_, done)| done.is_some()) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    all.into_iter().filter_map(|(_, done)| done).collect()
+}

@@ -38,6 +38,7 @@ pub(crate) fn copies(volume: &PoolVolume) -> Option<Feature> {
 pub(crate) fn features(bootstrap: &BootstrapSpec) -> BTreeSet<Feature> {
     let owned = |owner: &Option<Text>, group: &Option<Text>| owner.is_some() || group.is_some();
     let owners = bootstrap.files.values().any(|f| owned(&f.owner, &f.group))
+        || bootstrap.artifact_files.values().any(|f| owned(&f.owner, &f.group))
         || bootstrap.directories.values().any(|d| owned(&d.owner, &d.group));
     let contains = bootstrap.runtime.is_some();
     let needs = [

@@ -9,7 +9,7 @@
 //! | [`phases`] | pure functions `(&Facts, &Rendered) -> Vec<Command>`, and their order |
 //! | [`cluster`] | hosts as members of clusters: commands and questions |
 //! | [`script`] | the words of commands in POSIX `sh` |
-//! | [`link`] | what the runner needs from a transport |
+//! | [`link`] | what the runner needs from a transport; what is sent to hosts, and how fast |
 //! | [`runner`] | observes and applies |
 //! | [`sim`] | the transport of simulated hosts |
 
@@ -32,9 +32,13 @@ pub mod ssh;
 
 pub use error::{BootstrapError, Refusal};
 pub use facts::Facts;
-pub use link::Link;
+pub use link::{
+    Link,
+    pace::Pace,
+    upload::{NoSupply, Supply, SupplyError},
+};
 pub use rendered::{Mount, Password, RenderError, Rendered, render};
-pub use runner::{ItemEvent, Outcome, Phases, Report, apply, apply_phases, ask, observe, release};
+pub use runner::{ItemEvent, Outcome, Phases, Report, apply, apply_phases, apply_with, ask, observe, release};
 pub use script::Question;
 
 /// A number that nobody outside guesses; for markers and names of temporary files, not for secrets.

@@ -9,14 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use pool_bootstrap::{
-    BootstrapError, Facts, Refusal, Rendered,
-    link::{
-        pace::Pace,
-        upload::{Supply, SupplyError},
-    },
-    observe, phases,
-    runner::{ItemEvent, Outcome, apply_with},
-    ssh::SshLink,
+    BootstrapError, Facts, ItemEvent, Outcome, Pace, Refusal, Rendered, Supply, SupplyError, apply_with, observe,
+    phases, ssh::SshLink,
 };
 use pool_inventory::{
     FileMode, Name, Text,

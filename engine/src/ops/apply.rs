@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use pool_bootstrap::link::pace::Pace;
+use pool_bootstrap::Pace;
 use pool_inventory::{Name, Text, object::Recorded};
 use pool_planner::Plan;
 use pool_state::{Charge, Keep, Lease, LeaseRequest, NewRun, RunId, StateError, Store};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use pool_bootstrap::link::pace::Pace;
+use pool_bootstrap::Pace;
 use pool_inventory::{Loaded, Name, Text, desired::ArtifactSource, names::hex};
 use serde::{Deserialize, Serialize};
 

@@ -7,14 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use pool_bootstrap::{
-    BootstrapError, Facts, ItemEvent, Link, Outcome, Phases,
-    link::{
-        pace::Pace,
-        upload::{Supply, SupplyError},
-    },
-    runner,
-};
+use pool_bootstrap::{BootstrapError, Facts, ItemEvent, Link, Outcome, Pace, Phases, Supply, SupplyError, apply_with};
 use pool_inventory::{
     Bytes, Name, Text,
     desired::{Access, Trust},
@@ -159,7 +152,7 @@ pub async fn work(
         }
     };
     let work = async {
-        let outcome = runner::apply_with(link, phases, &supply, &shared.soft, &mut on).await;
+        let outcome = apply_with(link, phases, &supply, &shared.soft, &mut on).await;
         drop((on, supply));
         outcome
     };

@@ -123,6 +123,10 @@ fn a_bundle_needs_no_network_where_it_is_unpacked() {
     assert!(t.run("bundle create -q -o again.tar").starts_with("exit 0"));
     assert!(bytes(&t, "again.tar") == first, "equal files make equal bytes");
 
+    let open =
+        std::os::unix::fs::PermissionsExt::mode(&t.root().join(".pool").metadata().expect("there").permissions());
+    assert_eq!(open & 0o077, 0, "what is ours is nobody else's");
+
     // Where nothing answers any more.
     let asked = server.asked();
     assert_snapshot!(t.run("bundle unpack acme-bundle.tar site"), @r"

@@ -6,7 +6,9 @@ stamp() { stat -c '%s %.9Y %.9Z' -- "$1"; }
 is_digest() { sum=$(sha256sum <"$1") && [ "${sum%% *}" = "$2" ]; }
 # known_digest PATH SHA256 NOTE: the same, from the note where that still holds.
 known_digest() {
-  { read -r a b <"$store/$3"; } 2>/dev/null && [ "$a $b" = "$2 $(stamp "$1")" ] || is_digest "$1" "$2"
+  # Where `stat` does not tell, no note counts.
+  if { read -r a b <"$store/$3"; } 2>/dev/null && [ -n "$b" ] && [ "$a $b" = "$2 $(stamp "$1")" ]; then return 0; fi
+  is_digest "$1" "$2"
 }
 # arrived SHA256: whether it is here and waits to be put in place.
 arrived() { [ -f "$store/in/$1" ] && is_digest "$store/in/$1" "$1"; }

@@ -1,6 +1,7 @@
 //! Fetching over http and https.
 
 use std::{
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -40,7 +41,7 @@ struct Failure {
 /// may do the same at a time.
 pub(super) async fn fetch(url: &Text, sha256: &Text, folder: &Path, tell: Tell<'_>) -> Result<PathBuf, ArtifactError> {
     let client = client()?;
-    std::fs::create_dir_all(folder).map_err(|error| ArtifactError::io("make", folder, &error))?;
+    private_folder(folder).map_err(|error| ArtifactError::io("make", folder, &error))?;
     sweep(folder);
     let mut tries = 0;
     loop {
@@ -139,6 +140,11 @@ impl Drop for Partial {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Makes a folder that others cannot look into, and those above it.
+pub fn private_folder(folder: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Removes what killed processes left behind long ago.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OpenRequest, OpsError, environment::validate};
 use crate::{
-    artifacts::{Artifacts, digest, tar},
+    artifacts::{Artifacts, digest, private_folder, tar},
     connect::Places,
     random,
 };
@@ -254,6 +254,8 @@ pub fn unpack_bundle(file: &Path, dir: Option<PathBuf>, overwrite: bool) -> Resu
     let manifest = manifest(&mut archive).map_err(broken)?;
     let dir = dir.unwrap_or_else(|| manifest.inventory.as_str().into());
     let aside = dir.join(".pool").join(format!("unpack-{}", hex(&random::bits()[..6])));
+    let made = fs::create_dir_all(&dir).and_then(|()| private_folder(&aside));
+    made.map_err(|error| failed("make", &aside, &error))?;
     let done = lay_aside(&mut archive, &manifest, &aside).map_err(broken).and_then(|()| {
         let old = old_manifest(&dir);
         if !overwrite {
@@ -293,6 +295,10 @@ fn lay_aside<R: Read>(archive: &mut tar::Archive<R>, manifest: &Manifest, aside:
         let (Some(item), true) = (all.get(&file.name), missing.remove(&file.name)) else {
             return Err(odd(&format!("its manifest does not name {}", file.name)));
         };
+        let damaged = || odd(&format!("{} is damaged: its digest is not the one of the manifest", file.name));
+        if file.size != item.size {
+            return Err(damaged());
+        }
         let path = aside.join(&file.name);
         fs::create_dir_all(path.parent().unwrap_or(aside))?;
         let mut content = Hashing { inner: file.content, context: Context::new(&SHA256) };
@@ -300,7 +306,7 @@ fn lay_aside<R: Read>(archive: &mut tar::Archive<R>, manifest: &Manifest, aside:
         let size = io::copy(&mut content, &mut out)?;
         out.sync_all()?;
         if size != item.size || content.sha256() != *item.sha256 {
-            return Err(odd(&format!("{} is damaged: its digest is not the one of the manifest", file.name)));
+            return Err(damaged());
         }
     }
     match missing.first() {

@@ -100,6 +100,26 @@ fn an_artifact_that_cannot_be_had_fails_its_hosts_with_the_reason() {
     assert_eq!(server.asked(), 1);
 }
 
+#[test]
+fn the_preflight_says_whether_artifacts_can_be_had() {
+    let (t, server) = (TestContext::new(), Server::start(TOOL));
+    let url = format!("http://127.0.0.1:{}/tool", server.port);
+    inventory(&t, &url, &sha256(TOOL), 1);
+    let said = t.run("check --env test");
+    assert!(said.contains(&format!("{url} has it, 20 B")) && said.contains("files/manifest.yml is the one"), "{said}");
+    assert!(!t.root().join(".pool/cache").exists(), "nothing was fetched");
+    assert!(t.run("bundle create -q").starts_with("exit 0"));
+    assert!(t.run("check --env test").contains("it is in the cache"));
+    t.file("files/manifest.yml", "kind: Pod\n");
+    t.file(
+        "pool.yaml",
+        &t.read("pool.yaml").replace(&url, "http://127.0.0.1:1/x").replace(&sha256(TOOL), &sha256(b"x")),
+    );
+    let said = t.run("check --env test");
+    assert!(said.starts_with("exit 5") && said.contains("failed to fetch http://127.0.0.1:1/x: "), "{said}");
+    assert!(said.contains("files/manifest.yml has the SHA-256 digest"), "{said}");
+}
+
 /// Bytes of a file, and whether two are alike.
 fn bytes(t: &TestContext, name: &str) -> Vec<u8> {
     std::fs::read(t.root().join(name)).expect("it is there")

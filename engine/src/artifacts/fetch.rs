@@ -8,8 +8,8 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
-use pool_inventory::{Text, names::hex};
-use reqwest::{Client, StatusCode, redirect::Policy};
+use pool_inventory::{Bytes, Text, names::hex};
+use reqwest::{Client, StatusCode, header::CONTENT_LENGTH, redirect::Policy};
 use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{ArtifactError, Tell};
@@ -53,6 +53,19 @@ pub(super) async fn fetch(url: &Text, sha256: &Text, folder: &Path, tell: Tell<'
             Err(_) => tokio::time::sleep(retry::backoff(tries, random::unit(), None)).await,
         }
         tries += 1;
+    }
+}
+
+/// How large a file is, as its server says, if it does; nothing is fetched.
+pub async fn size_of(url: &Text) -> Result<Option<Bytes>, ArtifactError> {
+    let answer = client()?.head(&**url).timeout(SILENCE).send().await;
+    let answer = answer.map_err(|error| failed(url, &chain(&error.without_url())))?;
+    let size = answer.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
+    match answer.status() {
+        status if status.is_success() => Ok(size.map(Bytes)),
+        // Some servers only give.
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
+        status => Err(failed(url, &format!("the server answers {status}"))),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub use self::fetch::private_folder;
+pub use self::fetch::{private_folder, size_of};
 use aws_lc_rs::digest::{Context, SHA256};
 use pool_bootstrap::Pace;
 use pool_inventory::{

@@ -11,7 +11,9 @@
 //! | `networks` | external networks, networks that exist, addresses left |
 //! | `own` | folders of our own that serve tiers |
 //! | `logins` | hosts that exist |
+//! | `artifacts` | files and archives for hosts |
 
+mod artifacts;
 mod logins;
 mod look;
 mod networks;
@@ -56,6 +58,7 @@ impl Environment {
         let mut rest = Lines::new(None, None);
         own::backends(&look, &self.places.root, &mut rest);
         quota::tenants(&look, &mut rest);
+        artifacts::artifacts(&self.desired, &self.places, &mut rest).await;
         plan(&look, &mut rest);
         out.extend(rest.0);
         Ok(out)

@@ -13,7 +13,7 @@ use pool_inventory::{Address, Name, TimeSpan};
 use pool_planner::input::Brake;
 
 pub use bundle::{Bundle, BundleCommand};
-pub use errands::{Host, HostCommand, HostErrand, Volume, VolumeCommand};
+pub use errands::{Cluster, ClusterCommand, Host, HostCommand, HostErrand, Volume, VolumeCommand};
 
 use crate::help;
 
@@ -135,9 +135,12 @@ pub enum Command {
     /// Look at volumes, copy them, and get them back
     #[command(after_help = help::VOLUME)]
     Volume(Volume),
-    /// Turn hosts on and off, and restart them
+    /// Turn hosts on and off, restart them, and empty members of clusters
     #[command(after_help = help::HOST)]
     Host(Host),
+    /// Look after clusters: their kubeconfig, snapshots and certificates
+    #[command(after_help = help::CLUSTER)]
+    Cluster(Cluster),
     /// Open a session on a host, its key verified
     #[command(after_help = help::SSH)]
     Ssh(Ssh),

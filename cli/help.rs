@@ -154,13 +154,24 @@ Examples:
   pool volume delete snapshot/web-0.data.before-upgrade
   pool volume delete backup/web-0.data.monday backup/web-1.data.monday --yes";
 
+pub const CLUSTER: &str = "\
+Clusters are declared under `clusters:` and made, changed and upgraded by `pool apply`: change the
+version there, and the plan shows the way. These commands do what no declaration says.
+
+Examples:
+  pool cluster kubeconfig k8s --out ~/.kube/k8s
+  pool cluster snapshot k8s
+  pool cluster restore k8s --host m1 --file /var/lib/pool/etcd/k8s-1a2b3c.db";
+
 pub const HOST: &str = "\
-What is declared is on: the next apply starts again what is stopped here.
+What is declared is on: the next apply starts again what is stopped here. A member of a cluster that
+is drained or cordoned stays so until it is uncordoned.
 
 Examples:
   pool host stop web-0
   pool host start web-0
-  pool host restart 'host/web-*' --yes";
+  pool host restart 'host/web-*' --yes
+  pool host drain web-3";
 
 pub const SSH: &str = "\
 The host's key is the recorded one, or there is no session. `~.` at the start of a line ends a

@@ -1,5 +1,7 @@
 //! What is asked for by name: `pool volume`, `pool host`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use pool_inventory::{Address, Kind, Name};
 
@@ -75,6 +77,59 @@ pub enum VolumeCommand {
     },
 }
 
+/// `pool cluster`
+#[derive(Debug, Clone, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cluster {
+    /// What to do with clusters.
+    #[command(subcommand)]
+    pub command: ClusterCommand,
+}
+
+/// What to do with clusters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ClusterCommand {
+    /// Print the kubeconfig of a Kubernetes cluster's administrator
+    Kubeconfig {
+        /// `k8s` or `cluster/k8s`
+        #[arg(value_name = "CLUSTER")]
+        cluster: String,
+        /// Write it to this file, readable by its owner alone
+        #[arg(short, long, env = "POOL_OUT", value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take a snapshot of etcd, on a control plane
+    Snapshot(ClusterErrand),
+    /// Renew the certificates of all control planes, one after the other
+    Renew(ClusterErrand),
+    /// Go back to a snapshot; what the cluster has learnt since is lost
+    Restore {
+        /// `k8s` or `cluster/k8s`
+        #[arg(value_name = "CLUSTER")]
+        cluster: String,
+        /// The control plane that has the snapshot; the others leave and join again
+        #[arg(long, env = "POOL_HOST", value_name = "HOST")]
+        host: String,
+        /// Absolute path of the snapshot there
+        #[arg(long, env = "POOL_FILE", value_name = "PATH")]
+        file: PathBuf,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+}
+
+/// What to do with which cluster.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterErrand {
+    /// `k8s` or `cluster/k8s`
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+    /// How to carry it out.
+    #[command(flatten)]
+    pub how: ApplyFlags,
+}
+
 /// `pool host`
 #[derive(Debug, Clone, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
@@ -93,6 +148,12 @@ pub enum HostCommand {
     Stop(HostErrand),
     /// Restart hosts; those that are off are turned on
     Restart(HostErrand),
+    /// Put nothing new on members of clusters, and let what runs there go elsewhere
+    Drain(HostErrand),
+    /// Put nothing new on members of clusters
+    Cordon(HostErrand),
+    /// Put things on members of clusters again
+    Uncordon(HostErrand),
 }
 
 /// What to do with which hosts.

@@ -2,7 +2,7 @@
 
 use pool_engine::ops::Environment;
 use pool_inventory::{Address, Kind};
-use pool_planner::input::Errand;
+use pool_planner::input::{Care, Errand};
 
 use super::{apply, errands};
 use crate::{
@@ -10,13 +10,20 @@ use crate::{
     context::{Context, Outcome},
 };
 
-/// Turns hosts on and off, and restarts them.
+/// Turns hosts on and off, restarts them, and empties members of clusters.
 pub fn run(cx: &Context, command: &HostCommand) -> Outcome {
     match command {
         HostCommand::Start(args) => all(cx, "host start", args, |host| Errand::Power { host, on: true }),
         HostCommand::Stop(args) => all(cx, "host stop", args, |host| Errand::Power { host, on: false }),
         HostCommand::Restart(args) => all(cx, "host restart", args, |host| Errand::Restart { host }),
+        HostCommand::Drain(args) => all(cx, "host drain", args, |host| member(host, Care::Drain)),
+        HostCommand::Cordon(args) => all(cx, "host cordon", args, |host| member(host, Care::Cordon)),
+        HostCommand::Uncordon(args) => all(cx, "host uncordon", args, |host| member(host, Care::Uncordon)),
     }
+}
+
+fn member(host: Address, care: Care) -> Errand {
+    Errand::Member { host, care }
 }
 
 fn all(cx: &Context, command: &str, args: &HostErrand, errand: impl Fn(Address) -> Errand) -> Outcome {

@@ -4,6 +4,7 @@ mod adopt;
 mod apply;
 mod bundle;
 mod check;
+mod cluster;
 mod cost;
 mod errands;
 mod exec;
@@ -30,7 +31,7 @@ mod volume;
 pub use help::exit_codes;
 
 use crate::{
-    args::{BundleCommand, Command, HostCommand, StateCommand, VolumeCommand},
+    args::{BundleCommand, ClusterCommand, Command, HostCommand, StateCommand, VolumeCommand},
     context::{Context, Outcome},
 };
 
@@ -53,6 +54,7 @@ pub fn run(cx: &Context, command: &Command) -> Outcome {
         Command::Cost => cost::run(cx),
         Command::Volume(args) => volume::run(cx, &args.command),
         Command::Host(args) => host::run(cx, &args.command),
+        Command::Cluster(args) => cluster::run(cx, &args.command),
         Command::Ssh(args) => ssh::run(cx, args),
         Command::Exec(args) => exec::run(cx, args),
         Command::Check => check::run(cx),
@@ -101,6 +103,15 @@ pub fn name(command: &Command) -> &'static str {
             HostCommand::Start(_) => "host start",
             HostCommand::Stop(_) => "host stop",
             HostCommand::Restart(_) => "host restart",
+            HostCommand::Drain(_) => "host drain",
+            HostCommand::Cordon(_) => "host cordon",
+            HostCommand::Uncordon(_) => "host uncordon",
+        },
+        Command::Cluster(args) => match args.command {
+            ClusterCommand::Kubeconfig { .. } => "cluster kubeconfig",
+            ClusterCommand::Snapshot(_) => "cluster snapshot",
+            ClusterCommand::Renew(_) => "cluster renew",
+            ClusterCommand::Restore { .. } => "cluster restore",
         },
         Command::Ssh(_) => "ssh",
         Command::Exec(_) => "exec",

@@ -42,6 +42,7 @@ fn line(address: &Address, step: &Step, task: &Task, drains: bool, counts: &mut 
         Task::Turn { role: Role::Worker } => (Symbol::Change, "demote to worker".to_owned()),
         Task::Renew => (Symbol::Change, "renew certificates".to_owned()),
         Task::Configure { host } => (Symbol::Change, format!("pod network, through {host}")),
+        Task::Restore { host, file } => (Symbol::Replace, format!("go back to {file} on {host}")),
         Task::Snapshot { host } => (Symbol::Change, format!("snapshot of etcd, on {host}")),
     };
     match symbol {

@@ -15,7 +15,7 @@ mod unmount;
 
 pub use dispatch::{Limits, drive};
 pub use lines::Lines;
-pub use member::Tickets;
+pub use member::{Tickets, answer};
 pub use recorder::Recorder;
 pub use records::Records;
 pub use settle::settle;

@@ -123,6 +123,49 @@ pub enum Errand {
         /// Which.
         host: Address,
     },
+    /// Do something about a member of a cluster.
+    Member {
+        /// Which host.
+        host: Address,
+        /// What.
+        care: Care,
+    },
+    /// Do something about a cluster.
+    Cluster {
+        /// `cluster/NAME`.
+        cluster: Address,
+        /// What.
+        care: ClusterCare,
+    },
+}
+
+/// What is done about a member of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Care {
+    /// Nothing new is put on it, and what runs on it goes elsewhere.
+    Drain,
+    /// Nothing new is put on it.
+    Cordon,
+    /// New things may be put on it again.
+    Uncordon,
+}
+
+/// What is done about a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClusterCare {
+    /// A snapshot of what it holds.
+    Snapshot,
+    /// New certificates.
+    Renew,
+    /// Back to a snapshot; what it has learnt since is lost.
+    Restore {
+        /// The control plane that has it.
+        host: Address,
+        /// Absolute path of the snapshot there.
+        file: Text,
+    },
 }
 
 impl Errand {
@@ -132,7 +175,8 @@ impl Errand {
             Errand::Copy { to } => to,
             Errand::Restore { from } => from,
             Errand::Delete { copy } => copy,
-            Errand::Power { host, .. } | Errand::Restart { host } => host,
+            Errand::Power { host, .. } | Errand::Restart { host } | Errand::Member { host, .. } => host,
+            Errand::Cluster { cluster, .. } => cluster,
         }
     }
 }

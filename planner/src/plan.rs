@@ -332,6 +332,13 @@ pub enum Task {
         /// The control plane that it is done through.
         host: Address,
     },
+    /// The cluster goes back to a snapshot; its other control planes have left.
+    Restore {
+        /// The control plane that has it.
+        host: Address,
+        /// Absolute path of the snapshot there.
+        file: Text,
+    },
     /// A snapshot of what the cluster holds.
     Snapshot {
         /// The control plane that it is taken of.
@@ -368,6 +375,7 @@ impl Task {
             Task::Turn { role: Role::Worker } => "demote",
             Task::Renew => "renew",
             Task::Configure { .. } => "configure",
+            Task::Restore { .. } => "restore",
             Task::Snapshot { .. } => "snapshot",
         }
     }

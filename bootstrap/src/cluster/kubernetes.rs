@@ -219,6 +219,28 @@ pub fn snapshot(file: &str) -> Command {
     on_node("snapshot", file, format!("act_snapshot {}", quote(file)), 10 * MINUTE)
 }
 
+/// This control plane becomes what it was when a snapshot was taken, and the only one of its cluster.
+pub fn restore(file: &str, spec: &KubernetesSpec) -> Command {
+    let call = format!("act_restore {}", words([file, list(spec)]));
+    on_node("restore", file, call, UPGRADE)
+}
+
+/// Which version this host runs.
+pub fn version() -> Question {
+    Question {
+        about: "its version",
+        library: Library::Kubernetes,
+        call: "package_now".into(),
+        simulated: String::new(),
+        limit: MINUTE,
+    }
+}
+
+/// Reads the answer.
+pub fn parse_version(lines: &[String]) -> Option<Text> {
+    value(lines, "version")
+}
+
 /// New certificates on a control plane.
 pub fn renew(name: &str) -> Command {
     on_node("certificates", name, "act_renew".into(), 5 * MINUTE)

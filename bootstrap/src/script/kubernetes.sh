@@ -219,12 +219,22 @@ act_upgrade() {
     kc -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' | grep -q "^kubernetesVersion: v$2\$"; then
     held=1; return 0
   fi
-  kube_install "$4" "kubeadm=$3" && apt-mark hold kubeadm >/dev/null || return
+  kube_install "$4" "kubeadm=$3" && apt-mark hold kubeadm >/dev/null && await_endpoint 240 || return
   if [ "$1" = 1 ]; then
     masked lim 1200 kubeadm upgrade apply "v$2" -y ${5:+--ignore-preflight-errors="$5"} || return
   else
     masked lim 1200 kubeadm upgrade node ${5:+--ignore-preflight-errors="$5"} || return
   fi
+}
+# await_endpoint SECONDS: until the cluster's API answers this node three times in a row: it moves to and fro while another
+# control plane is started anew.
+await_endpoint() {
+  end_at=$(($(date +%s) + $1)) times=0
+  while [ "$times" -lt 3 ]; do
+    if [ "$(own get --raw /readyz 2>"$tmp/api")" = ok ]; then times=$((times + 1)); else times=0; fi
+    [ "$(date +%s)" -lt "$end_at" ] || { echo "the cluster's API is not ready after $1 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
+    sleep 0.5
+  done
 }
 # act_kubelet VERSION PACKAGE LIST
 act_kubelet() {
@@ -239,17 +249,61 @@ act_rollback() {
   kube_install "$3" "kubeadm=$2" "kubelet=$2" "kubectl=$2" && apt-mark hold kubeadm kubelet kubectl >/dev/null &&
     systemctl daemon-reload && lim 120 systemctl restart kubelet
 }
-# act_snapshot FILE: what etcd holds, and the keys without which that is worth nothing.
+# act_snapshot FILE: what etcd holds; and beside it what this control plane is made of, without which that is worth nothing.
 act_snapshot() {
   [ ! -s "$1" ] || { held=1; return 0; }
   mkdir -p -m 700 "${1%/*}" && rm -f /var/lib/etcd/pool-snapshot.db &&
     kc_limit=300 etcdctl snapshot save /var/lib/etcd/pool-snapshot.db &&
-    tar -C "$kube" -czf "$1.pki.tgz" pki && chmod 600 "$1.pki.tgz" /var/lib/etcd/pool-snapshot.db &&
-    mv -f /var/lib/etcd/pool-snapshot.db "$1.new" && sync -- "$1.new" && mv -f "$1.new" "$1" || return
+    kube_version kubeadm >"$1.packages" &&
+    (umask 077; cd / && tar -czf "$1.host.tgz" etc/kubernetes/pki etc/kubernetes/manifests etc/kubernetes/admin.conf \
+      var/lib/kubelet/config.yaml var/lib/kubelet/kubeadm-flags.env) &&
+    chmod 600 /var/lib/etcd/pool-snapshot.db && mv -f /var/lib/etcd/pool-snapshot.db "$1.new" && sync -- "$1.new" &&
+    mv -f "$1.new" "$1" || return
   set +f
-  ls -1t "${1%/*}"/*.db | tail -n +6 | while read -r old; do rm -f -- "$old" "$old.pki.tgz"; done
+  ls -1t "${1%/*}"/*.db | tail -n +6 | while read -r old; do rm -f -- "$old" "$old.host.tgz" "$old.packages"; done
   set -f
 }
+# act_restore FILE LIST: this control plane as it was when that snapshot was taken, and the only one. What etcd held until
+# now is kept beside it.
+act_restore() {
+  for x in "$1" "$1.host.tgz" "$1.packages"; do [ -s "$x" ] || { echo "$x is not there" >&2; return 1; }; done
+  work=${1%/*}/restore
+  etcd=$(tar -xzOf "$1.host.tgz" etc/kubernetes/manifests/etcd.yaml) || return
+  image=$(printf '%s\n' "$etcd" | sed -n 's/^ *image: //p' | head -n 1)
+  name=$(printf '%s\n' "$etcd" | sed -n 's/^ *- --name=//p' | head -n 1)
+  peer=$(printf '%s\n' "$etcd" | sed -n 's/^ *- --initial-advertise-peer-urls=//p' | head -n 1)
+  rm -rf -- "$work" && mkdir -p -m 700 "$work" && cp -- "$1" "$work/snapshot.db" &&
+    lim 300 ctr -n k8s.io run --rm --mount "type=bind,src=$work,dst=/work,options=rbind:rw" "$image" "pool-restore-$$" \
+      etcdutl snapshot restore /work/snapshot.db --data-dir /work/data --name "$name" --initial-cluster "$name=$peer" \
+      --initial-advertise-peer-urls "$peer" || return
+  [ -d "$work/data/member" ] || { echo 'nothing came out of the snapshot' >&2; return 1; }
+  package=$(cat "$1.packages")
+  [ "$(kube_version kubeadm)" = "$package" ] ||
+    { kube_install "$2" "kubeadm=$package" "kubelet=$package" "kubectl=$package" && apt-mark hold kubeadm kubelet kubectl >/dev/null; } || return
+  mkdir -p "$work/manifests" || return
+  set +f; mv -f "$kube"/manifests/*.yaml "$work/manifests/" 2>/dev/null; set -f
+  stopped 120 || return
+  [ ! -d /var/lib/etcd/member ] || mv -- /var/lib/etcd/member "${1%/*}/before-$(date +%Y%m%d%H%M%S)" || return
+  mv -- "$work/data/member" /var/lib/etcd/member && tar -C / -xzf "$1.host.tgz" && systemctl daemon-reload &&
+    lim 120 systemctl restart kubelet && await_api 240 && rm -rf -- "$work"
+}
+# stopped SECONDS: until neither etcd nor the API server runs.
+stopped() {
+  end_at=$(($(date +%s) + $1))
+  for part in etcd kube-apiserver; do
+    while running "$part"; do
+      [ "$(date +%s)" -lt "$end_at" ] || { echo "$part still runs after $1 s" >&2; return 1; }
+      sleep 1
+    done
+  done
+}
+running() {
+  for c in $(ctr -n k8s.io containers ls -q "labels.\"io.kubernetes.container.name\"==$1"); do
+    ! ctr -n k8s.io tasks ls | grep "^$c " | grep -q RUNNING || return 0
+  done
+  return 1
+}
+package_now() { kubelet --version | sed 's/^Kubernetes v/version=/'; }
 # act_renew: new certificates, and everything that holds the old ones is started anew.
 act_renew() {
   masked lim 120 kubeadm certs renew all || return

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use pool_bootstrap::ssh::SshLink;
+use pool_bootstrap::{cluster::kubernetes, ssh::SshLink};
 use pool_inventory::{
     Address, Kind, Name, Text,
+    desired::Role,
     market::{HostSeen, Seen},
     names::wildcard,
     object::{Observed, Recorded, Status},
@@ -84,6 +85,33 @@ impl Environment {
     /// Opens a verified SSH connection to a recorded host.
     pub async fn connect(&self, reach: &Reach) -> Result<SshLink, ReachError> {
         self.ways().ssh(&reach.record, reach.access.as_ref()).await.map(|(link, _)| link)
+    }
+
+    /// The kubeconfig of a cluster's administrator, from the first of its control planes that answers.
+    pub async fn kubeconfig(&self, cluster: &Name) -> Result<Text, OpsError> {
+        let (recorded, _, _) = self.recorded().await?;
+        let controls = |row: &&Recorded| {
+            let member = row.member.as_ref().filter(|member| member.cluster == *cluster && !member.version.is_empty());
+            member.is_some_and(|member| member.role == Role::ControlPlane && member.has_joined())
+        };
+        let mut last = OpsError::NotFound(format!("no control plane of cluster/{cluster} is recorded").into());
+        for row in recorded.iter().filter(controls) {
+            let pool = row.pool.as_deref().unwrap_or_default();
+            let access = pool_planner::input::access(&self.desired, pool, &row.address.name, &row.provider);
+            let mut link = match self.ways().link(row, access).await {
+                Ok((link, _)) => link,
+                Err(error) => {
+                    last = OpsError::Other(super::chain(&error).into());
+                    continue;
+                }
+            };
+            let answer = crate::run::answer(link.as_mut(), &kubernetes::kubeconfig()).await;
+            match answer {
+                Ok(lines) => return Ok(format!("{}\n", lines.join("\n")).into()),
+                Err(error) => last = OpsError::Other(super::chain(&error).into()),
+            }
+        }
+        Err(last)
     }
 
     /// Recorded hosts that fit, and that answer somewhere.

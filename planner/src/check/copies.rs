@@ -82,6 +82,11 @@ impl<'a> Asked<'a> {
                 matches!(attached.action, Action::Attach { .. }) && self.touched.contains(&attached.address)
             }),
             Action::Record { .. } | Action::Forget => self.touched.contains(address),
+            Action::Member { .. } => asks(&|e| match e {
+                Errand::Member { host, .. } => address.host_of_member().as_ref() == Some(host),
+                Errand::Cluster { cluster, .. } => address.name.split('/').next() == Some(&*cluster.name),
+                _ => false,
+            }),
             _ => false,
         };
         if !right {

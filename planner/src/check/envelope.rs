@@ -107,7 +107,9 @@ fn kinds(step: &Step, notes: &mut Notes) {
         Action::Delete | Action::Release | Action::Forget | Action::Record { .. } => {
             !matches!(kind, Kind::Pool | Kind::Tenant | Kind::Cluster | Kind::Member)
         }
-        Action::Member { task: Task::Configure { .. } | Task::Snapshot { .. } } => kind == Kind::Cluster,
+        Action::Member { task: Task::Configure { .. } | Task::Snapshot { .. } | Task::Restore { .. } } => {
+            kind == Kind::Cluster
+        }
         Action::Member { .. } => kind == Kind::Member,
     };
     let spec = spec(&step.action).is_none_or(|spec| spec.kind() == kind);

@@ -44,7 +44,7 @@ impl<'a> Doing<'a> {
     fn of(facts: &Facts<'a>, step: &'a Step) -> Option<Self> {
         let Action::Member { task } = &step.action else { return None };
         let host = match task {
-            Task::Configure { host } | Task::Snapshot { host } => host.clone(),
+            Task::Configure { host } | Task::Snapshot { host } | Task::Restore { host, .. } => host.clone(),
             _ => step.address.host_of_member()?,
         };
         let cluster = Name::new(step.address.name.split('/').next()?).ok()?;
@@ -177,7 +177,9 @@ fn left_first(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
 
 /// A cluster that stays keeps a control plane, and loses one of them at most.
 fn control(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
-    if facts.input.scope.destroy {
+    // The way back to a snapshot leads over one control plane.
+    let restores = steps.iter().any(|doing| matches!(doing.task, Task::Restore { .. }));
+    if facts.input.scope.destroy || restores {
         return;
     }
     for cluster in facts.input.desired.clusters.keys() {

@@ -44,6 +44,8 @@ impl Planner<'_> {
                 Errand::Delete { copy } => self.delete_copy(copy),
                 Errand::Power { host, on } => self.power(host, if *on { Power::On } else { Power::Off }),
                 Errand::Restart { host } => self.power(host, Power::Again),
+                Errand::Member { host, care } => self.member_errand(host, *care),
+                Errand::Cluster { cluster, care } => self.cluster_errand(cluster, care),
             };
             if let Err(why) = done {
                 self.decline(errand.address(), why);
@@ -56,7 +58,20 @@ impl Planner<'_> {
 
     /// Hosts that mount volumes themselves do so in their bootstrap, once for all that was restored.
     fn mount_again(&mut self, remount: Remount) {
-        // What templates see of the hosts: those that stand, as they are.
+        // What templates see of the hosts.
+        self.stand_still();
+        for (host, (volume, attached)) in remount {
+            let Ok(row) = self.standing(&host) else { continue };
+            let reason = Reason::FollowsFrom { address: volume };
+            self.errand(row, Action::Bootstrap { digest: None }, reason, attached);
+        }
+    }
+
+    /// All hosts that stand, as they are.
+    pub(crate) fn stand_still(&mut self) {
+        if !self.states.is_empty() {
+            return;
+        }
         for pool in 0..self.pools.len() {
             let state = |host: usize| match self.newest(pool, host) {
                 Some(row) if !self.world.rows[row].gone() && !self.world.rows[row].unfinished() => self.untouched(row),
@@ -64,11 +79,6 @@ impl Planner<'_> {
             };
             let states = (0..self.pools[pool].hosts.len()).map(state).collect();
             self.states.push(states);
-        }
-        for (host, (volume, attached)) in remount {
-            let Ok(row) = self.standing(&host) else { continue };
-            let reason = Reason::FollowsFrom { address: volume };
-            self.errand(row, Action::Bootstrap { digest: None }, reason, attached);
         }
     }
 

@@ -18,7 +18,9 @@ use crate::{
 /// The control plane that a step about a whole cluster is done through.
 fn through(action: &Action) -> Option<Address> {
     match action {
-        Action::Member { task: Task::Configure { host } | Task::Snapshot { host } } => Some(host.clone()),
+        Action::Member { task: Task::Configure { host } | Task::Snapshot { host } | Task::Restore { host, .. } } => {
+            Some(host.clone())
+        }
         _ => None,
     }
 }

@@ -391,7 +391,7 @@ impl World {
         let cluster = Name::new(step.address.name.split('/').next().unwrap()).unwrap();
         let spec = plan.clusters[&cluster].spec.clone();
         let host = match task {
-            Task::Configure { host } | Task::Snapshot { host } => host.clone(),
+            Task::Configure { host } | Task::Snapshot { host } | Task::Restore { host, .. } => host.clone(),
             _ => step.address.host_of_member().unwrap(),
         };
         let joined = |row: &&Recorded| {
@@ -443,7 +443,7 @@ impl World {
                 member.applied = Some(digest::of(&spec.as_ref().unwrap().kubernetes().unwrap().pod_network));
             }
             Task::Turn { role } => member.role = *role,
-            Task::Renew | Task::Snapshot { .. } | Task::Init | Task::Join { .. } => {}
+            Task::Renew | Task::Snapshot { .. } | Task::Restore { .. } | Task::Init | Task::Join { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ mod control;
 mod swarm;
 mod tasks;
 
-pub use control::Tickets;
+pub use control::{Tickets, answer};
 
 use pool_inventory::{
     Address, Name, Text,
@@ -57,6 +57,7 @@ pub async fn member(shared: &Shared, step: &Step, task: &Task) -> Done {
         Task::Renew => subject.renew().await,
         Task::Configure { .. } => subject.configure().await,
         Task::Snapshot { .. } => subject.snapshot().await,
+        Task::Restore { file, .. } => subject.restore(file).await,
         Task::Turn { .. } => Err(refused("a node of Kubernetes cannot be turned; it leaves and joins").into()),
     }
 }
@@ -64,7 +65,7 @@ pub async fn member(shared: &Shared, step: &Step, task: &Task) -> Done {
 impl<'a> Subject<'a> {
     fn new(shared: &'a Shared, step: &'a Step, task: &Task) -> Result<Self, StepError> {
         let host = match task {
-            Task::Configure { host } | Task::Snapshot { host } => Some(host.clone()),
+            Task::Configure { host } | Task::Snapshot { host } | Task::Restore { host, .. } => Some(host.clone()),
             _ => step.address.host_of_member(),
         };
         let row = host.and_then(|host| shared.records.get(&host, step.generation));

@@ -188,6 +188,19 @@ impl Subject<'_> {
         self.done(None)
     }
 
+    /// What the cluster has learnt since the snapshot is lost.
+    pub(super) async fn restore(mut self, file: &str) -> Done {
+        let spec = self.kubernetes()?;
+        self.on_host(&|_: &Facts| vec![kubernetes::restore(file, spec)]).await?;
+        let mut link = line(self.shared, &self.row, Patience::of_known()).await?;
+        let answer = answer(link.as_mut(), &kubernetes::version()).await.map_err(failed)?;
+        self.shared.lines.park(&self.row, link);
+        let version = kubernetes::parse_version(&answer).unwrap_or_else(|| spec.version.to_string().into());
+        let member = self.member()?;
+        (member.stage, member.version) = (Stage::Joined, version);
+        self.done(None)
+    }
+
     pub(super) async fn snapshot(self) -> Done {
         let file = format!("/var/lib/pool/etcd/{}-{}.db", self.cluster, self.shared.recorder.run());
         self.on_host(&|_: &Facts| vec![kubernetes::snapshot(&file)]).await?;

@@ -19,7 +19,7 @@ impl Planner<'_> {
         for wanted in roll.wanted.clone() {
             let Some(member) = wanted.row.and_then(|row| self.member(row)) else { continue };
             let stays = Some(&member.version) == wish.as_ref();
-            if member.stage == Stage::Draining && stays && !self.unreachable(&wanted.host) {
+            if member.stage == Stage::Draining && stays && !member.cordoned && !self.unreachable(&wanted.host) {
                 self.member_step(&roll.name, &wanted, Task::Uncordon, Reason::Unfinished, Vec::new());
             }
         }
@@ -95,7 +95,8 @@ impl Planner<'_> {
     fn keep_in_order(&mut self, roll: &mut Roll<'_>, wanted: &Wanted, spec: &ClusterSpec) {
         let (Some(row), Some(pool)) = (wanted.row, self.pools[wanted.id.0].name.clone()) else { return };
         let Some(member) = self.member(row).cloned() else { return };
-        if !self.reach.covers(&wanted.host) || member.stage != Stage::Joined {
+        let settled = member.stage == Stage::Joined || member.cordoned && member.stage == Stage::Draining;
+        if !self.reach.covers(&wanted.host) || !settled {
             return;
         }
         if member.role != wanted.role {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it plans |
 //! |---|---|
+//! | `errands` | what a user asks for by name |
 //! | `guard` | which control planes may go at all |
 //! | `leave` | members that go, and members that were emptied for nothing |
 //! | `upgrade` | another version: control planes one by one, then workers, so many at a time |
@@ -9,6 +10,7 @@
 //!
 //! What a host is in a cluster is recorded with the host. A cluster is begun once one of its control planes has joined.
 
+mod errands;
 mod guard;
 mod join;
 mod leave;

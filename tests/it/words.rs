@@ -132,7 +132,7 @@ fn a_mistyped_command_line_exits_with_64_and_a_suggestion() {
     assert_snapshot!(t.run("plan --target web-3"), @r"
     exit 64
     --- stderr
-    error: invalid value 'web-3' for '--target <ADDR>': `web-3` is not an address; write KIND/NAME, as in host/web-3 (kinds: network, host, volume, snapshot, backup, pool, tenant)
+    error: invalid value 'web-3' for '--target <ADDR>': `web-3` is not an address; write KIND/NAME, as in host/web-3 (kinds: network, host, volume, snapshot, backup, cluster, member, pool, tenant)
 
     For more information, try '--help'.
     ");

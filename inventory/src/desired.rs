@@ -22,8 +22,9 @@ use crate::{
 
 pub use artifact::{ArtifactBuild, ArtifactFile, ArtifactRef, ArtifactSource, ArtifactSpec, UnpackSpec};
 pub use cluster::{
-    ClusterKind, ClusterSpec, KubernetesPackages, KubernetesSpec, NodeSpec, PodNetwork, PodNetworkKind, RegistryLogin,
-    RegistrySpec, Repository, Role, RuntimeKind, RuntimeSpec, SANDBOX_IMAGE, Sandbox, Version, VersionError,
+    ClusterKind, ClusterSpec, IMAGES, KubernetesPackages, KubernetesSpec, NodeSpec, PodNetwork, PodNetworkKind,
+    RegistryLogin, RegistrySpec, Repository, Role, RuntimeKind, RuntimeSpec, SANDBOX_IMAGE, Sandbox, Version,
+    VersionError,
 };
 pub use network::{NetworkDecl, Peer, Ports, Protocol, Rule};
 pub use openstack::OpenStackSpec;

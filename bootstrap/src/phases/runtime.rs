@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pool_inventory::{
     FileMode, Name, Text,
-    desired::{RegistrySpec, RuntimeKind, RuntimeSpec, Sandbox},
+    desired::{Arch, ArtifactRef, IMAGES, RegistrySpec, RuntimeKind, RuntimeSpec, Sandbox},
 };
 
 use super::{SHORT, files, item};
@@ -19,6 +19,8 @@ use crate::{
 
 /// Longest time for starting a runtime.
 const LIMIT: Duration = Duration::from_secs(150);
+/// Longest time for loading an archive of images.
+const LOAD: Duration = Duration::from_secs(20 * 60);
 /// Where containerd finds out how to reach registries; read at each pull.
 const CERTS: &str = "/etc/containerd/certs.d";
 const CONTAINERD: &str = "/etc/containerd/config.toml";
@@ -47,10 +49,28 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         let why = "Kata needs hardware virtualisation, and this host has no /dev/kvm";
         return Err(Refusal::Unfit { why: why.into() });
     }
-    match runtime.spec.kind {
-        RuntimeKind::Containerd => Ok(containerd(facts, runtime)),
-        RuntimeKind::Docker => docker(facts, runtime),
-    }
+    let mut all = match runtime.spec.kind {
+        RuntimeKind::Containerd => containerd(facts, runtime),
+        RuntimeKind::Docker => docker(facts, runtime)?,
+    };
+    all.extend(images(facts, &runtime.spec));
+    Ok(all)
+}
+
+/// Archives of images, loaded once they are there; a note says which. What is not made for this machine was told.
+fn images(facts: &Facts, spec: &RuntimeSpec) -> Vec<Command> {
+    let how = match spec.kind {
+        RuntimeKind::Containerd => "ctr -n k8s.io images import",
+        RuntimeKind::Docker => "docker load -q -i",
+    };
+    let command = |(name, artifact): (&Name, &ArtifactRef)| {
+        let digest = artifact.sha256(Arch::of_machine(&facts.arch))?;
+        let words = format!("{} {digest}", quote(&format!("{IMAGES}/{name}.tar")));
+        let act = Act::Call(format!("act_images {words} {how}"));
+        let command = Command::new(item("images", name), format!("probe_images {words}"), act, LOAD);
+        Some(Command { recheck: true, ..library(command) })
+    };
+    spec.images.iter().filter_map(command).collect()
 }
 
 fn containerd(facts: &Facts, runtime: &Runtime) -> Vec<Command> {

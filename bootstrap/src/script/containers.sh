@@ -51,6 +51,18 @@ act_shim() {
   case $(containerd --version) in *' 1.'[0-6].*|*' v1.'[0-6].*) echo 'gVisor needs containerd 1.7 or later' >&2; return 1;; esac
   held=1
 }
+# probe_images FILE SHA256, act_images FILE SHA256 COMMAND...: images that were loaded from a file.
+probe_images() {
+  read -r a 2>/dev/null <"$1.loaded" || a=''
+  [ "$a" = "$2" ] && { ok; return; }
+  missing; denied 'only root can load images'
+}
+act_images() {
+  archive=$1 sum=$2; shift 2
+  read -r a 2>/dev/null <"$archive.loaded" || a=''
+  [ "$a" = "$sum" ] && { held=1; return 0; }
+  lim 1200 "$@" "$archive" >/dev/null && echo "$sum" >"$archive.loaded"
+}
 # probe_reach HOST PORT FILE: whether a port can be reached, asked only while FILE is not there.
 probe_reach() {
   [ ! -e "$3" ] || { ok; return; }

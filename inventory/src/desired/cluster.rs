@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::SecretRef;
+use super::{ArtifactRef, SecretRef};
 use crate::{
     names::{Name, Text},
     units::TimeSpan,
@@ -173,6 +173,9 @@ pub struct RuntimeSpec {
     /// Registries that images come from, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub registries: BTreeMap<Name, RegistrySpec>,
+    /// Archives of images that are loaded from artifacts, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<Name, ArtifactRef>,
     /// Folder of its programs where these are no package's; none: the distribution's package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub programs: Option<Text>,
@@ -191,6 +194,9 @@ pub enum RuntimeKind {
 /// Image of the container that holds the namespaces of a pod, where nothing else is said.
 pub const SANDBOX_IMAGE: &str = "registry.k8s.io/pause:3.10.1";
 
+/// Where archives of images lie on a host.
+pub const IMAGES: &str = "/var/lib/pool/images";
+
 impl RuntimeSpec {
     /// One as it comes.
     pub fn new(kind: RuntimeKind) -> Self {
@@ -199,6 +205,7 @@ impl RuntimeSpec {
             sandboxes: Vec::new(),
             sandbox_image: SANDBOX_IMAGE.into(),
             registries: BTreeMap::new(),
+            images: BTreeMap::new(),
             programs: None,
         }
     }

@@ -121,5 +121,6 @@ static RUNTIME_SECTION: Section = section(
         optional("sandboxes", List(&words(&["gvisor", "kata"])), "Sandboxed runtimes beside the usual one."),
         optional("sandbox_image", Text, "Image of a pod's own container. Default: registry.k8s.io/pause:3.10.1."),
         optional("registries", NAME_LIST, "Registries that images come from, beside the public ones."),
+        optional("images", NAME_LIST, "Artifacts that are archives of images, as of `docker save`, and are loaded."),
     ],
 );

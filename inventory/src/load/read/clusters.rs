@@ -116,6 +116,10 @@ impl<'n, 's> Reader<'n, 's> {
                 runtime.registries.insert(name, spec.clone());
             }
         }
+        for item in at.get("images").map(Node::items).unwrap_or_default() {
+            let artifact = self.artifact(item.text().unwrap_or_default(), item.span);
+            runtime.images.extend(artifact.map(|artifact| (artifact.name.clone(), artifact)));
+        }
         self.check_mirrors(at, &runtime);
         Some(Box::new(runtime))
     }

@@ -12,10 +12,12 @@ use super::{
     rules::ordinal_of,
 };
 use crate::{
-    desired::{Needs, NetworkDecl, OnRemove, PoolSpec, PoolVolume, ProviderSpec, Size},
+    desired::{
+        ArtifactFile, ArtifactRef, IMAGES, Needs, NetworkDecl, OnRemove, PoolSpec, PoolVolume, ProviderSpec, Size,
+    },
     load::suggest::hint,
     names::{Address, Kind, Name, Text},
-    units::Bytes,
+    units::{Bytes, FileMode},
     yaml::{Entry, Node},
 };
 
@@ -35,6 +37,10 @@ impl<'n, 's> Reader<'n, 's> {
             let mut pool = self.pool(entry, providers, networks, images);
             if let Some(bootstrap) = entry.value.get("bootstrap") {
                 pool.bootstrap.runtime = self.runtime(bootstrap, registries);
+                let images = pool.bootstrap.runtime.iter().flat_map(|runtime| &runtime.images);
+                let files =
+                    images.map(|(name, artifact)| (format!("{IMAGES}/{name}.tar").into(), image_file(artifact)));
+                pool.bootstrap.artifact_files.extend(files.collect::<Vec<_>>());
             }
             if let Ok(name) = Name::new(&entry.key) {
                 pools.insert(name, pool);
@@ -244,3 +250,9 @@ const IGNORABLE: [&str; 9] = [
     "size.vcpus",
     "tags.*",
 ];
+
+/// An archive of images as a file of a host.
+fn image_file(artifact: &ArtifactRef) -> ArtifactFile {
+    let root = || Some(Text::from("0"));
+    ArtifactFile { artifact: artifact.clone(), mode: FileMode(0o600), owner: root(), group: root() }
+}

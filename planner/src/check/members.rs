@@ -22,12 +22,14 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
     for doing in &steps {
         known(facts, doing, notes);
         ready(facts, doing, notes);
+        left_before(facts, doing, &steps, notes);
         begins(facts, doing, begun.contains(&doing.cluster), inits.get(&doing.cluster).copied(), notes);
     }
     one_by_one(facts, &steps, notes);
     left_first(facts, &steps, notes);
     control(facts, &steps, notes);
     versions(facts, &steps, notes);
+    lanes(facts, &steps, notes);
 }
 
 /// A step about a member, with all that it is about.
@@ -107,6 +109,19 @@ fn ready(facts: &Facts<'_>, doing: &Doing<'_>, notes: &mut Notes) {
         Some(boot) if !facts.waits(doing.step.id, boot.id) => doing.wrong(notes, "it does not wait for its bootstrap"),
         None if doing.row.is_none_or(|row| row.bootstrapped.is_none()) => doing.wrong(notes, "nothing bootstraps it"),
         _ => {}
+    }
+}
+
+/// Who is a member of another cluster, or something else in this one, leaves before it joins.
+fn left_before(facts: &Facts<'_>, doing: &Doing<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
+    let Some(member) = doing.member().filter(|_| doing.joins()) else { return };
+    if member.cluster == doing.cluster && member.role == doing.role {
+        return;
+    }
+    let leaves = |other: &&Doing<'_>| other.host == doing.host && matches!(other.task, Task::Leave { .. });
+    let mut left = steps.iter().filter(leaves).filter(|leave| leave.step.generation == doing.step.generation);
+    if !left.any(|leave| facts.waits(doing.step.id, leave.step.id)) {
+        doing.wrong(notes, format!("it is still a member of {}", member.cluster));
     }
 }
 
@@ -212,6 +227,21 @@ fn versions(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
             if !facts.waits(doing.step.id, other.step.id) {
                 doing.wrong(notes, format!("it does not wait for the control plane {}", other.host));
             }
+        }
+    }
+}
+
+/// Workers that are upgraded form as many rows, one after the other, as may be out of service at a time.
+fn lanes(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
+    let mut lanes: BTreeMap<&Name, Vec<&Doing<'_>>> = BTreeMap::new();
+    let changes = |doing: &&Doing<'_>| matches!(doing.task, Task::Upgrade { .. } | Task::Rollback);
+    for doing in steps.iter().filter(changes).filter(|doing| doing.role == Role::Worker) {
+        let allowed = facts.input.desired.clusters.get(&doing.cluster).map_or(1, |spec| spec.max_unavailable);
+        let lanes = lanes.entry(&doing.cluster).or_default();
+        match lanes.iter().position(|last| facts.waits(doing.step.id, last.step.id)) {
+            Some(at) => lanes[at] = doing,
+            None if lanes.len() < allowed as usize => lanes.push(doing),
+            None => doing.wrong(notes, format!("more than {allowed} are out of service at a time")),
         }
     }
 }

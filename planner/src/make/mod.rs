@@ -241,6 +241,8 @@ pub(crate) struct Planner<'a> {
     pub booted: BTreeMap<HostId, DraftId>,
     /// The last step about membership of each host's row: one row is written by one step at a time.
     pub touched: BTreeMap<(Address, u32), DraftId>,
+    /// Control planes that must stay what they are in this plan.
+    pub held_members: BTreeSet<HostId>,
     /// Steps that end hosts, by host and generation, once somebody asks.
     pub ends: BTreeMap<(Address, u32), Vec<DraftId>>,
 }
@@ -391,6 +393,7 @@ impl<'a> Planner<'a> {
             shorts: BTreeMap::new(),
             booted: BTreeMap::new(),
             touched: BTreeMap::new(),
+            held_members: BTreeSet::new(),
             ends: BTreeMap::new(),
         })
     }

@@ -9,7 +9,7 @@ use pool_inventory::{
     object::{Endpoint, Spec, Status},
 };
 use pool_planner::{
-    Plan, Scope, check,
+    Action, Plan, Scope, Step, check,
     input::{Brake, Errand},
     plan,
 };
@@ -48,6 +48,8 @@ pub fn run(script: &str) -> String {
                     (0..plan.steps.len()).take_while(|at| plan.steps[*at].action.verb() != words[1]).collect();
                 world.apply_in(plan, &order);
             }
+            // The run ends within this step: what it began is recorded; `done`: its cluster has changed, too.
+            "apply-into" => into(&mut world, last.as_ref().unwrap(), &words[1..]),
             "replan" => {
                 let plan = planned(&world, &words[1..]).unwrap();
                 assert!(plan.is_empty(), "a second plan has steps:\n{}", render(&plan));
@@ -85,6 +87,62 @@ fn planned(world: &World, words: &[&str]) -> Result<Plan, pool_planner::PlanErro
     assert!(notes.is_empty(), "the checker found:\n{}\n{}", notes.join("\n"), render(&made));
     assert_eq!(made.to_bytes(), plan(&input)?.to_bytes());
     Ok(made)
+}
+
+/// `VERB ADDRESS [done]`
+fn into(world: &mut World, plan: &Plan, words: &[&str]) {
+    let is = |step: &Step| step.action.verb() == words[0] && step.address.to_string() == words[1];
+    let at = plan.steps.iter().position(is).unwrap_or_else(|| panic!("no step {}", words.join(" ")));
+    world.apply_in(plan, &(0..at).collect::<Vec<_>>());
+    let Action::Member { task } = &plan.steps[at].action else { panic!("{} is none of a member", words[0]) };
+    world.begin(plan, &plan.steps[at], task, words.contains(&"done"));
+}
+
+/// `cluster NAME control=POOL|managers=POOL workers=… version=… max=… endpoint=… label=POOL:KEY=VALUE taint=POOL:TAINT`
+fn cluster(world: &mut World, cluster: &str, options: &[(&str, &str)]) {
+    let (mut control, mut workers, mut version) = ("", Vec::new(), None);
+    for (key, value) in options {
+        match *key {
+            "control" => (control, version) = (value, version.or(Some("1.34.4"))),
+            "managers" => control = value,
+            "workers" => workers = value.split(',').collect(),
+            "version" => version = Some(*value),
+            _ => {}
+        }
+    }
+    let spec = world.cluster(cluster, control, &workers, version);
+    for (key, value) in options {
+        let part = || value.split_once(':').map(|(pool, rest)| (name(pool), rest)).unwrap();
+        match (*key, &mut spec.kind) {
+            ("max", _) => spec.max_unavailable = value.parse().unwrap(),
+            ("label", _) => {
+                let (label, word) = part().1.split_once('=').unwrap();
+                spec.labels.entry(part().0).or_default().insert(label.into(), word.into());
+            }
+            ("endpoint", ClusterKind::Kubernetes(spec)) => spec.endpoint = Some((*value).into()),
+            ("network", ClusterKind::Kubernetes(spec)) => spec.pod_network.manifest = (*value).into(),
+            ("taint", ClusterKind::Kubernetes(spec)) => spec.taints.entry(part().0).or_default().push(part().1.into()),
+            ("control" | "managers" | "workers" | "version", _) => {}
+            _ => panic!("unknown option {key}"),
+        }
+    }
+}
+
+/// `member CLUSTER/HOST trouble=WORD expires=SECONDS well forgotten`
+fn member(world: &mut World, member: &str, options: &[(&str, &str)]) {
+    let (cluster, host) = member.split_once('/').unwrap();
+    let members = world.clusters.get_mut(cluster).unwrap();
+    for (key, value) in options {
+        let seen = members.get_mut(host).unwrap();
+        match *key {
+            "trouble" => seen.trouble = Some((*value).into()),
+            "well" => seen.trouble = None,
+            // In so many seconds.
+            "expires" => seen.expires = Some(1_000_000 + value.parse::<i64>().unwrap()),
+            "forgotten" => drop(members.remove(host)),
+            _ => panic!("unknown option {key}"),
+        }
+    }
 }
 
 fn gib(text: &str) -> Bytes {
@@ -131,6 +189,14 @@ fn happen(world: &mut World, words: &[&str]) {
         }
         "pool" => pool(world, words[1], &options),
         "drop" => drop_declared(world, words[1]),
+        "cluster" => cluster(world, words[1], &options),
+        "member" => member(world, words[1], &options),
+        "mute" => world.mute = true,
+        // Another image, at every provider that has one.
+        "image" => {
+            let images = world.desired.images.get_mut("debian").unwrap();
+            images.values_mut().for_each(|image| *image = format!("img-{}", words[1]).into());
+        }
         "policy" => policy(world, &words[1..]),
         "moved" => drop(world.desired.moved.insert(words[1].parse().unwrap(), words[2].parse().unwrap())),
         "variable" => drop(world.desired.variables.insert(words[1].into(), Scalar::Text(words[2].into()))),
@@ -418,6 +484,7 @@ fn drop_declared(world: &mut World, address: &str) {
     match address.kind {
         pool_inventory::Kind::Pool => drop(world.desired.pools.remove(&*address.name)),
         pool_inventory::Kind::Network => drop(world.desired.networks.remove(&*address.name)),
+        pool_inventory::Kind::Cluster => drop(world.desired.clusters.remove(&*address.name)),
         pool_inventory::Kind::Volume => {
             let (pool, volume) = address.name.split_once('.').unwrap();
             world.desired.pools.get_mut(pool).unwrap().volumes.remove(volume);

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use pool_inventory::{
     Address, Bytes, Kind, Money, Percent,
     desired::{
-        Apart, ClassSpec, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec, PoolVolume,
-        Ports, Protocol, QuotaSpec, Rule, Size, Spread,
+        Apart, ClassSpec, ClusterKind, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec,
+        PoolVolume, Ports, Protocol, QuotaSpec, Rule, Size, Spread,
     },
     market::{Change, Drift, Feature, HostSeen},
     object::{Spec, Status},
 };
 use pool_planner::{
-    Plan, PlanError, Reason, Scope, check,
+    Action, Plan, PlanError, Reason, Scope, check,
     input::{Brake, Errand, OnFailure},
     plan,
     plan::Why,
@@ -68,6 +68,11 @@ enum Event {
     CutOff(usize),
     Probe(usize, bool),
     Silence(bool),
+    Cluster(u8, usize, u8),
+    Version(u8),
+    Labels(usize, u8),
+    Lanes(u32),
+    Member(usize, u8),
     Run(Asked, u64, usize),
 }
 
@@ -124,6 +129,7 @@ fn declared() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Image),
         2 => prop::option::of(0..9usize).prop_map(Event::Detour),
         4 => special(),
+        3 => clusters(),
     ]
 }
 
@@ -139,6 +145,18 @@ fn special() -> impl Strategy<Value = Event> {
         2 => (pool.clone(), pool.clone(), 0..7u8).prop_map(|(p, q, n)| Event::Beside(p, q, n)),
         1 => (pool, any::<bool>()).prop_map(|(p, on)| Event::Alone(p, on)),
         1 => any::<u8>().prop_map(Event::Rule),
+    ]
+}
+
+/// Clusters, and what happens inside them.
+fn clusters() -> impl Strategy<Value = Event> {
+    let pool = 0..POOLS.len();
+    prop_oneof![
+        2 => (0..3u8, pool.clone(), any::<u8>()).prop_map(|(kind, control, w)| Event::Cluster(kind, control, w)),
+        2 => (0..4u8).prop_map(Event::Version),
+        1 => (pool, any::<u8>()).prop_map(|(p, l)| Event::Labels(p, l)),
+        1 => (1..4u32).prop_map(Event::Lanes),
+        4 => (any::<usize>(), 0..6u8).prop_map(|(at, how)| Event::Member(at, how)),
     ]
 }
 
@@ -225,8 +243,73 @@ fn happen(world: &mut World, event: &Event) {
         Event::Lose(at) | Event::CutOff(at) | Event::Probe(at, _) => state(world, event, *at),
         Event::Silence(on) => world.silent = if *on { vec![name("d")] } else { vec![] },
         Event::Rename(from, to) => rename(world, *from, *to),
-        Event::Drop(pool) => drop(world.desired.pools.remove(POOLS[*pool])),
+        Event::Drop(pool) => {
+            world.desired.pools.remove(POOLS[*pool]);
+            leave_clusters(world, POOLS[*pool]);
+        }
+        Event::Cluster(..) | Event::Version(_) | Event::Labels(..) | Event::Lanes(_) => cluster(world, event),
+        Event::Member(at, how) => member(world, *at, *how),
         event => declare(world, event),
+    }
+}
+
+/// Inventories name no pool that is not there.
+fn leave_clusters(world: &mut World, pool: &str) {
+    world.desired.clusters.retain(|_, spec| *spec.control_plane != *pool);
+    world.desired.clusters.values_mut().for_each(|spec| spec.workers.retain(|worker| **worker != *pool));
+}
+
+fn cluster(world: &mut World, event: &Event) {
+    match event {
+        Event::Cluster(kind, control, workers) => {
+            world.desired.clusters.clear();
+            let control = POOLS[*control];
+            let there = |pool: &&str| world.desired.pools.contains_key(*pool);
+            let bit = |pool: &&str| POOLS.iter().position(|of| of == pool).is_some_and(|at| workers & (1 << at) != 0);
+            let workers: Vec<&str> = POOLS.into_iter().filter(|p| *p != control).filter(there).filter(bit).collect();
+            if world.desired.pools.contains_key(control) && *kind > 0 {
+                // As an inventory does, which has a runtime put on all of them.
+                for pool in workers.iter().chain([&control]) {
+                    world.pool(pool, 1).bootstrap.packages.insert("runc".into());
+                }
+                let name = ["", "kube", "swarm"][usize::from(*kind)];
+                let spec = world.cluster(name, control, &workers, Some("1.33.0").filter(|_| *kind == 1));
+                if let (ClusterKind::Kubernetes(spec), true) = (&mut spec.kind, workers.len() % 2 == 1) {
+                    spec.endpoint = Some("api:6443".into());
+                }
+            }
+        }
+        Event::Version(n) => {
+            for spec in world.desired.clusters.values_mut() {
+                if let ClusterKind::Kubernetes(spec) = &mut spec.kind {
+                    spec.version = ["1.33.0", "1.33.1", "1.34.0", "1.35.0"][usize::from(*n)].parse().unwrap();
+                }
+            }
+        }
+        Event::Labels(pool, n) => {
+            for spec in world.desired.clusters.values_mut() {
+                spec.labels.insert(name(POOLS[*pool]), [("l".into(), n.to_string().into())].into());
+            }
+        }
+        Event::Lanes(n) => world.desired.clusters.values_mut().for_each(|spec| spec.max_unavailable = *n),
+        _ => {}
+    }
+}
+
+fn member(world: &mut World, at: usize, how: u8) {
+    let all =
+        || world.clusters.iter().flat_map(|(name, members)| members.keys().map(|host| (name.clone(), host.clone())));
+    let Some(at) = at.checked_rem(all().count()) else { return };
+    let (name, host) = all().nth(at).unwrap();
+    let members = world.clusters.get_mut(&name).unwrap();
+    let seen = members.get_mut(&host).unwrap();
+    match how {
+        0 => seen.trouble = Some("NotReady".into()),
+        1 => seen.trouble = None,
+        2 => seen.cordoned = true,
+        3 if seen.control => seen.expires = Some(1_000_100),
+        4 if !seen.control => drop(members.remove(&host)),
+        _ => {}
     }
 }
 
@@ -349,9 +432,12 @@ fn network(world: &mut World, event: &Event) {
 fn rename(world: &mut World, from: usize, to: usize) {
     let (from, to) = (POOLS[from], POOLS[to]);
     let taken = world.desired.pools.contains_key(to) || world.recorded.iter().any(|r| r.pool.as_deref() == Some(to));
-    if taken {
+    // A host's name is its node's: nobody renames those.
+    let member = world.recorded.iter().any(|row| row.member.is_some() && row.pool.as_deref() == Some(from));
+    if taken || member || from == to {
         return;
     }
+    leave_clusters(world, from);
     if let Some(spec) = world.desired.pools.remove(from) {
         world.desired.pools.insert(name(to), spec);
         world.desired.moved.clear();
@@ -433,7 +519,8 @@ fn state(world: &mut World, event: &Event, at: usize) {
     let Some(at) = at.checked_rem(world.recorded.len()) else { return };
     let row = world.recorded[at].clone();
     match event {
-        Event::Lose(_) => drop(world.recorded.remove(at)),
+        // What a cluster knows and no state does is nobody's.
+        Event::Lose(_) if row.member.is_none() => drop(world.recorded.remove(at)),
         Event::Probe(_, drifted) if row.address.kind == Kind::Host => {
             let found = match drifted {
                 true => HostSeen::Drifted(vec![Drift { item: "file /x".into(), detail: "".into() }]),
@@ -534,15 +621,23 @@ fn run(world: &mut World, asked: &Asked, seed: u64, cut: usize) {
     let order = any_order(&plan, seed);
     assert_eq!(order.len(), plan.steps.len());
     world.apply_in(&plan, &order[..order.len().min(cut)]);
+    let begun = order.get(cut).map(|at| &plan.steps[*at]);
+    if let Some((step, Action::Member { task })) = begun.map(|step| (step, &step.action)) {
+        world.begin(&plan, step, task, seed.is_multiple_of(2));
+    }
 }
 
 /// After all that, runs come to rest: at once where nothing was held back.
 fn settle(world: &mut World) {
     world.silent.clear();
     world.probes.clear();
+    world.clusters.values_mut().flat_map(|members| members.values_mut()).for_each(|seen| seen.trouble = None);
     for round in 0..30 {
         let Some(plan) = sound(world, Scope::default()) else { return };
-        let held = plan.declined.iter().any(|d| d.why.blocks() || matches!(d.why, Why::Brake { .. }));
+        let waits = |why: &Why| {
+            matches!(why, Why::Brake { .. } | Why::Quorum { .. } | Why::Unreachable { .. } | Why::NeedsDeclined { .. })
+        };
+        let held = plan.declined.iter().any(|d| d.why.blocks() || waits(&d.why));
         // A smaller one may fit where a larger one went.
         let held = held || plan.steps.iter().any(|step| matches!(step.reason, Reason::GivesWay { .. }));
         if plan.is_empty() {
@@ -562,8 +657,11 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens_plans_are_sound_and_come_to_rest(events in prop::collection::vec(event(), 1..25)) {
+    fn whatever_happens_plans_are_sound_and_come_to_rest(
+        first in clusters(), events in prop::collection::vec(event(), 1..25),
+    ) {
         let mut world = start();
+        happen(&mut world, &first);
         for event in &events {
             happen(&mut world, event);
         }

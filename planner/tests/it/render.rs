@@ -5,7 +5,7 @@ use std::fmt::Write;
 use pool_inventory::object::Spec;
 use pool_planner::{
     Action, Plan, Reason,
-    plan::{Alternative, Refusal, Why},
+    plan::{Alternative, Refusal, Task, Why},
 };
 
 /// One line per step, group, and thing declined.
@@ -82,6 +82,12 @@ fn what(action: &Action) -> String {
             None => " to nothing".into(),
         },
         Action::Restore { from } => format!(" from {from}"),
+        Action::Member { task: Task::Leave { reset, forget } } => {
+            let forget = if *forget { ", forgotten" } else { "" };
+            format!(" (clear: {}{forget})", format!("{reset:?}").to_lowercase())
+        }
+        Action::Member { task: Task::Upgrade { first: true } } => " (leads)".into(),
+        Action::Member { task: Task::Configure { host } | Task::Snapshot { host } } => format!(" through {host}"),
         Action::Bootstrap { digest: None } => " with values known later".into(),
         _ => String::new(),
     }
@@ -157,6 +163,9 @@ fn why(why: &Why) -> String {
         Why::NoVolume { volume } => format!("no {volume}"),
         Why::NoSource { from } => format!("no {from} to be made from"),
         Why::NoRoom { provider, limit } => format!("no room at {provider}: {limit}"),
+        Why::Quorum { cluster, detail } => format!("quorum of {cluster}: {detail}"),
+        Why::Version { from, to, detail } => format!("from {from} to {to}: {detail}"),
+        Why::Unreachable { detail } => format!("unreachable: {detail}"),
         Why::CannotMove { fields } => {
             let fields: Vec<String> = fields.iter().map(|f| format!("{} {}→{}", f.field, f.from, f.to)).collect();
             format!("cannot move ({})", fields.join(", "))

@@ -6,13 +6,18 @@
 use std::collections::BTreeMap;
 
 use pool_inventory::{
-    Address, Bytes, Kind, Lineage, Money, Name, Text, TimeSpan, Token, desired::*, digest, digest::PoolDigest,
-    market::*, object::*,
+    Address, Bytes, Kind, Lineage, Money, Name, Text, TimeSpan, Token, desired::*, digest::PoolDigest, market::*,
+    object::*,
 };
 use pool_planner::{
     Action, Plan, PlanInput, Scope, Step,
-    plan::{Alternative, NewRecord, Reason, Task},
+    plan::{Alternative, NewRecord, Reason},
 };
+
+#[path = "cluster.rs"]
+mod cluster;
+
+use cluster::Members;
 
 pub fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -26,6 +31,10 @@ pub struct World {
     pub markets: BTreeMap<Name, Market>,
     pub capabilities: BTreeMap<Name, Capabilities>,
     pub probes: BTreeMap<Text, HostSeen>,
+    /// Clusters as they are, whatever is recorded.
+    pub clusters: BTreeMap<Name, Members>,
+    /// Clusters tell nothing of themselves, as simulated ones.
+    pub mute: bool,
     /// Providers that do not answer.
     pub silent: Vec<Name>,
     pub stock_outs: BTreeMap<Text, i64>,
@@ -68,6 +77,8 @@ impl World {
             markets: BTreeMap::new(),
             capabilities: BTreeMap::new(),
             probes: BTreeMap::new(),
+            clusters: BTreeMap::new(),
+            mute: false,
             silent: Vec::new(),
             stock_outs: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -173,7 +184,7 @@ impl World {
         PlanInput {
             desired: self.desired.clone(),
             recorded,
-            seen: Seen { providers: clouds, hosts: self.probes.clone(), clusters: Default::default() },
+            seen: Seen { providers: clouds, hosts: self.probes.clone(), clusters: self.clusters_seen() },
             markets,
             capabilities: self.capabilities.clone(),
             stock_outs: self.stock_outs.clone(),
@@ -338,6 +349,9 @@ impl World {
             Action::Adopt { spec, record } => self.create(step, spec, record, true),
             Action::Update { from, to } | Action::Rebuild { from, to } => {
                 assert_eq!(*from, self.row(&step.address, step.generation).unwrap().spec, "{}", step.address);
+                if matches!(step.action, Action::Rebuild { .. }) {
+                    self.left(step);
+                }
                 if !self.row(&step.address, step.generation).unwrap().adopted {
                     self.seen(step).spec = to.clone();
                 }
@@ -383,67 +397,6 @@ impl World {
             Action::Gather => {}
             Action::Bootstrap { digest } => self.bootstrap(plan, step, digest.as_ref()),
             Action::Member { task } => self.member(plan, step, task),
-        }
-    }
-
-    /// A cluster that does what it is told, and refuses what a cluster would refuse.
-    fn member(&mut self, plan: &Plan, step: &Step, task: &Task) {
-        let cluster = Name::new(step.address.name.split('/').next().unwrap()).unwrap();
-        let spec = plan.clusters[&cluster].spec.clone();
-        let host = match task {
-            Task::Configure { host } | Task::Snapshot { host } | Task::Restore { host, .. } => host.clone(),
-            _ => step.address.host_of_member().unwrap(),
-        };
-        let joined = |row: &&Recorded| {
-            row.address != host && row.member.as_ref().is_some_and(|m| m.cluster == cluster && m.has_joined())
-        };
-        let control =
-            self.recorded.iter().filter(joined).any(|r| r.member.as_ref().unwrap().role == Role::ControlPlane);
-        self.serial += 1;
-        let serial = self.serial;
-        let row = self.recorded.iter_mut().find(|r| r.address == host && r.generation == step.generation).unwrap();
-        row.serial = serial;
-        let role = spec.as_ref().and_then(|spec| spec.role_of(row.pool.as_ref()?));
-        let version = spec.as_ref().map(|spec| spec.version()).unwrap_or_default();
-        if matches!(task, Task::Init | Task::Join { .. }) {
-            assert!(row.bootstrapped.is_some(), "{host} joins and is bare");
-            assert_eq!(
-                matches!(task, Task::Init),
-                !control,
-                "{host}: a cluster begins once, at its first control plane"
-            );
-            let spec = spec.as_ref().unwrap();
-            row.member = Some(Box::new(Membership {
-                cluster,
-                role: role.unwrap(),
-                version,
-                stage: Stage::Joined,
-                settings: Some(settings(spec, row.pool.as_ref().unwrap())),
-                applied: None,
-                cordoned: false,
-                anchor: matches!(task, Task::Init),
-            }));
-            return;
-        }
-        let member =
-            row.member.as_deref_mut().unwrap_or_else(|| panic!("{} of {host}, which is no member", step.verb()));
-        match task {
-            Task::Leave { forget, .. } => {
-                assert!(!forget || control, "nobody is left to forget {host}");
-                row.member = None;
-            }
-            Task::Drain => member.stage = Stage::Draining,
-            Task::Uncordon => member.stage = Stage::Joined,
-            Task::Cordon => member.cordoned = true,
-            Task::Upgrade { .. } | Task::Rollback => {
-                (member.stage, member.version) = (Stage::Joined, version);
-            }
-            Task::Settle => member.settings = Some(settings(spec.as_ref().unwrap(), row.pool.as_ref().unwrap())),
-            Task::Configure { .. } => {
-                member.applied = Some(digest::of(&spec.as_ref().unwrap().kubernetes().unwrap().pod_network));
-            }
-            Task::Turn { role } => member.role = *role,
-            Task::Renew | Task::Snapshot { .. } | Task::Restore { .. } | Task::Init | Task::Join { .. } => {}
         }
     }
 
@@ -557,7 +510,15 @@ impl World {
         self.drop_row(step);
     }
 
+    /// What goes, or gets a new system, is in no cluster any more.
+    fn left(&self, step: &Step) {
+        let row = self.row(&step.address, step.generation);
+        let member = row.and_then(|row| row.member.as_ref());
+        assert!(member.is_none(), "{} of {}, which is a member", step.action.verb(), step.address);
+    }
+
     fn drop_row(&mut self, step: &Step) {
+        self.left(step);
         let before = self.recorded.len();
         self.recorded.retain(|r| r.address != step.address || r.generation != step.generation);
         assert_eq!(self.recorded.len() + 1, before, "{} has no record to drop", step.address);
@@ -691,9 +652,4 @@ pub fn capabilities(creates: bool) -> Capabilities {
         poll: TimeSpan(0),
         unseen: Default::default(),
     }
-}
-
-/// Digest of what is set for a member inside its cluster.
-fn settings(spec: &ClusterSpec, pool: &Name) -> Text {
-    digest::of(&(spec.labels.get(pool), spec.kubernetes().and_then(|kubernetes| kubernetes.taints.get(pool))))
 }

@@ -34,6 +34,10 @@ impl Planner<'_> {
                 self.keep_in_order(roll, &wanted, spec);
                 continue;
             };
+            if let Some(address) = self.still_member(&wanted) {
+                self.decline(&Address::member(&roll.name, &wanted.host.name), Why::NeedsDeclined { address });
+                continue;
+            }
             let Some(mut needs) = self.ready_to_join(&wanted) else { continue };
             if !roll.begun && first.as_ref() != Some(&wanted.host) && roll.last.is_none() {
                 // Nobody is there to be joined.

@@ -54,9 +54,11 @@ impl Planner<'_> {
         // Workers first: a cluster that goes is controlled to the end.
         going.sort_by_key(|row| std::cmp::Reverse(self.member(*row).map(|member| member.role)));
         let mut used: BTreeMap<Option<Name>, usize> = BTreeMap::new();
+        let mut first: Option<Address> = None;
         for row in going {
             let ends = self.ends_of(row);
-            if ends.is_empty() && self.held_back(row, &mut used) {
+            if ends.is_empty() && self.held_back(roll, row, first.as_ref(), &mut used) {
+                first.get_or_insert_with(|| Address::member(&roll.name, &self.world.rows[row].now.address.name));
                 continue;
             }
             let step = self.leave(roll, row, &ends);
@@ -67,15 +69,25 @@ impl Planner<'_> {
         }
     }
 
-    /// Whether a member whose host stays must stay too: out of scope, not reached, or the brake is used up.
-    fn held_back(&mut self, row: usize, used: &mut BTreeMap<Option<Name>, usize>) -> bool {
+    /// Whether a member whose host stays must stay too: out of scope, not reached, the brake is used up, or the cluster
+    /// goes and a worker of it, `first`, stays.
+    fn held_back(
+        &mut self,
+        roll: &Roll<'_>,
+        row: usize,
+        first: Option<&Address>,
+        used: &mut BTreeMap<Option<Name>, usize>,
+    ) -> bool {
         let now = &self.world.rows[row].now;
         let (host, pool) = (now.address.clone(), now.pool.clone());
+        let control = self.member(row).is_some_and(|member| member.role == Role::ControlPlane);
         let begun = self.member(row).is_some_and(|member| member.stage == Stage::Leaving);
         let why = if !self.reach.covers(&host) {
             Why::OutOfScope
         } else if self.unreachable(&host) {
             Why::Unreachable { detail: "it did not answer, and must be cleared to leave its cluster".into() }
+        } else if let Some(address) = first.filter(|_| roll.spec.is_none() && control) {
+            Why::NeedsDeclined { address: address.clone() }
         } else {
             let (brake, share) = (Brake::MaxDestroyed, self.input.desired.policy.max_destroyed);
             let in_pool = |pool_of: &&super::super::roster::Pool<'_>| pool_of.name == pool;
@@ -89,9 +101,7 @@ impl Planner<'_> {
             }
             Why::Brake { brake, share, allowed, of }
         };
-        let cluster = self.member(row).map(|member| member.cluster.clone());
-        let address = cluster.map_or(host.clone(), |cluster| Address::member(&cluster, &host.name));
-        self.decline(&address, why);
+        self.decline(&Address::member(&roll.name, &host.name), why);
         true
     }
 

@@ -72,6 +72,11 @@ impl Roll<'_> {
     }
 }
 
+/// Whether a member is a control plane that began its work.
+fn controls(member: &Membership) -> bool {
+    member.role == Role::ControlPlane && member.has_joined()
+}
+
 /// Digest of what is set for a member inside its cluster.
 fn settings(spec: &ClusterSpec, pool: &Name) -> Text {
     let labels = spec.labels.get(pool);
@@ -92,20 +97,23 @@ impl<'a> Planner<'a> {
             return;
         }
         self.ends = self.index_ends();
-        for name in names {
-            let mut roll = self.roll(&name);
-            if let Some(why) = self.silent(&roll) {
+        // Who leaves one cluster may join another.
+        let mut rolls: Vec<Roll<'_>> = names.iter().map(|name| self.roll(name)).collect();
+        for roll in &mut rolls {
+            if let Some(why) = self.silent(roll) {
                 let idle = roll.going.is_empty() && roll.wanted.iter().all(|wanted| wanted.row.is_some());
                 if !idle || roll.spec.is_some() {
-                    self.decline(&Address::cluster(&name), why);
+                    self.decline(&Address::cluster(&roll.name), why);
                 }
                 roll.going.retain(|row| self.goes_anyway(*row));
                 roll.wanted.clear();
             }
-            self.leaves(&mut roll);
-            self.settle_down(&mut roll);
-            if self.upgrades(&mut roll) {
-                self.joins(&mut roll);
+            self.leaves(roll);
+        }
+        for roll in &mut rolls {
+            self.settle_down(roll);
+            if self.upgrades(roll) {
+                self.joins(roll);
             }
         }
     }
@@ -139,12 +147,11 @@ impl<'a> Planner<'a> {
         }
         wanted.sort_by(|a, b| (a.role, &a.host).cmp(&(b.role, &b.host)));
         let staying: BTreeSet<usize> = wanted.iter().filter_map(|wanted| wanted.row).collect();
+        let held: BTreeSet<usize> = self.held_members.iter().filter_map(|id| self.newest(id.0, id.1)).collect();
         let of = |row: &usize| self.member(*row).is_some_and(|member| member.cluster == *name);
-        let going = (0..self.world.rows.len()).filter(of).filter(|row| !staying.contains(row)).collect();
-        let begun = wanted.iter().any(|wanted| {
-            let joined = wanted.row.and_then(|row| self.member(row)).is_some_and(Membership::has_joined);
-            wanted.role == Role::ControlPlane && joined
-        });
+        let stays = |row: &usize| staying.contains(row) || held.contains(row);
+        let (kept, going): (Vec<usize>, Vec<usize>) = (0..self.world.rows.len()).filter(of).partition(stays);
+        let begun = spec.is_some() && kept.iter().filter_map(|row| self.member(*row)).any(controls);
         Roll { name: name.clone(), spec, seen, wanted, going, begun, last: None, open: Vec::new() }
     }
 
@@ -156,7 +163,7 @@ impl<'a> Planner<'a> {
     fn wanted_member(&self, id: HostId, role: Role, cluster: &Name) -> Option<Wanted> {
         let member = &self.pools[id.0].hosts[id.1];
         let state = &self.states[id.0][id.1];
-        if !member.wished || !state.present {
+        if !state.present || self.held_members.contains(&id) && !self.keeps(id, role) {
             return None;
         }
         let row = self.newest(id.0, id.1).filter(|_| !state.remade && !state.renewed);
@@ -167,19 +174,40 @@ impl<'a> Planner<'a> {
             };
             self.member(*row).is_some_and(leaving)
         };
+        let row = row.filter(stays);
+        if !member.wished && row.is_none() {
+            // It would go, and is held back: it stays what it is.
+            return None;
+        }
         Some(Wanted {
             id,
             host: member.address.clone(),
             role,
             generation: state.generation,
             provider: state.provider.clone()?,
-            row: row.filter(stays),
+            row,
         })
+    }
+
+    /// Whether a host is already what it is to be.
+    fn keeps(&self, id: HostId, role: Role) -> bool {
+        self.newest(id.0, id.1).and_then(|row| self.member(row)).is_some_and(|member| member.role == role)
     }
 
     /// Whether members change their role where they stand.
     fn turns(&self, cluster: &Name) -> bool {
         self.input.desired.clusters.get(cluster).is_some_and(|spec| spec.kubernetes().is_none())
+    }
+
+    /// What a host is a member of and does not leave in this plan, though it is to join.
+    fn still_member(&self, wanted: &Wanted) -> Option<Address> {
+        let state = &self.states[wanted.id.0][wanted.id.1];
+        let leaves = self.touched.contains_key(&(wanted.host.clone(), wanted.generation));
+        if wanted.row.is_some() || state.remade || state.renewed || leaves {
+            return None;
+        }
+        let member = self.newest(wanted.id.0, wanted.id.1).and_then(|row| self.member(row))?;
+        Some(Address::member(&member.cluster, &wanted.host.name))
     }
 
     /// The steps after which a host can be worked on; none: it is not to be touched now.

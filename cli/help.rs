@@ -155,10 +155,11 @@ Examples:
   pool volume delete backup/web-0.data.monday backup/web-1.data.monday --yes";
 
 pub const CLUSTER: &str = "\
-Clusters are declared under `clusters:` and made, changed and upgraded by `pool apply`: change the
-version there, and the plan shows the way. These commands do what no declaration says.
+Clusters are declared under `clusters:` and made, changed and upgraded by `pool apply`. `upgrade` and
+`rollback` write the version there, comments kept, and apply; the others do what no declaration says.
 
 Examples:
+  pool cluster upgrade k8s 1.35.4
   pool cluster kubeconfig k8s --out ~/.kube/k8s
   pool cluster snapshot k8s
   pool cluster restore k8s --host m1 --file /var/lib/pool/etcd/k8s-1a2b3c.db";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use pool_inventory::{Address, Kind, Name};
+use pool_inventory::{Address, Kind, Name, desired::Version};
 
 use super::{ApplyFlags, Observe};
 use crate::help;
@@ -98,6 +98,20 @@ pub enum ClusterCommand {
         #[arg(short, long, env = "POOL_OUT", value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Write another version into the inventory, and apply it
+    Upgrade {
+        /// `k8s` or `cluster/k8s`
+        #[arg(value_name = "CLUSTER")]
+        cluster: String,
+        /// The release, in full, as in 1.35.4
+        #[arg(value_name = "VERSION")]
+        version: Version,
+        /// How to carry it out.
+        #[command(flatten)]
+        how: ApplyFlags,
+    },
+    /// Write the version that an upgrade left behind into the inventory again, and apply it
+    Rollback(ClusterErrand),
     /// Take a snapshot of etcd, on a control plane
     Snapshot(ClusterErrand),
     /// Renew the certificates of all control planes, one after the other
@@ -154,6 +168,10 @@ pub enum HostCommand {
     Cordon(HostErrand),
     /// Put things on members of clusters again
     Uncordon(HostErrand),
+    /// Look at hosts, and put them in order: what is missing on them, and in their clusters
+    Repair(HostErrand),
+    /// Make hosts anew, although nothing differs
+    Replace(HostErrand),
 }
 
 /// What to do with which hosts.

@@ -71,6 +71,21 @@ pub fn errands(
     })
 }
 
+/// The usual apply, for a scope that depends on what is recorded.
+pub fn targeted(
+    cx: &Context,
+    command: &str,
+    how: &ApplyFlags,
+    which: impl AsyncFnOnce(&Environment) -> Result<Scope, CliError>,
+) -> Outcome {
+    cx.ui.events_begin(command);
+    cx.with_environment(async |env: Environment| {
+        let on_failure = on_failure(how.on_failure).unwrap_or_default();
+        let scope = Scope { on_failure, ..which(&env).await? };
+        plan_and_apply(cx, &env, PlanRequest { scope, observe: Observe::Hosts }, how).await
+    })
+}
+
 async fn plan_and_apply(cx: &Context, env: &Environment, request: PlanRequest, how: &ApplyFlags) -> Outcome {
     let destroy = request.scope.destroy;
     let (saved, _) = make(cx, env, request).await?;

@@ -1,14 +1,17 @@
 //! `pool cluster`
 
-use std::path::Path;
+use std::{error::Error, path::Path};
 
 use pool_engine::ops::Environment;
-use pool_inventory::{Address, Kind, Name};
-use pool_planner::input::{ClusterCare, Errand};
+use pool_inventory::{Address, Kind, Name, desired::Version, edit::set};
+use pool_planner::{
+    Scope,
+    input::{ClusterCare, Errand},
+};
 
 use super::apply;
 use crate::{
-    args::ClusterCommand,
+    args::{ApplyFlags, ClusterCommand},
     context::{Context, Outcome},
     error::{CliError, ExitCode},
 };
@@ -17,6 +20,15 @@ use crate::{
 pub fn run(cx: &Context, command: &ClusterCommand) -> Outcome {
     match command {
         ClusterCommand::Kubeconfig { cluster, out } => kubeconfig(cx, cluster, out.as_deref()),
+        ClusterCommand::Upgrade { cluster, version, how } => {
+            let cluster = address(cluster)?;
+            change(cx, "cluster upgrade", &cluster, &version.to_string(), how)
+        }
+        ClusterCommand::Rollback(args) => {
+            let cluster = address(&args.cluster)?;
+            let version = cx.with_environment(async |env: Environment| left_behind(&env, &cluster).await)?;
+            change(cx, "cluster rollback", &cluster, &version, &args.how)
+        }
         ClusterCommand::Snapshot(args) => care(cx, "cluster snapshot", &args.cluster, ClusterCare::Snapshot, &args.how),
         ClusterCommand::Renew(args) => care(cx, "cluster renew", &args.cluster, ClusterCare::Renew, &args.how),
         ClusterCommand::Restore { cluster, host, file, how } => {
@@ -30,9 +42,30 @@ pub fn run(cx: &Context, command: &ClusterCommand) -> Outcome {
     }
 }
 
-fn care(cx: &Context, command: &str, cluster: &str, care: ClusterCare, how: &crate::args::ApplyFlags) -> Outcome {
+fn care(cx: &Context, command: &str, cluster: &str, care: ClusterCare, how: &ApplyFlags) -> Outcome {
     let cluster = address(cluster)?;
     apply::errands(cx, command, how, async |_: &Environment| Ok(vec![Errand::Cluster { cluster, care }]))
+}
+
+/// Writes the version into the inventory, and applies it.
+fn change(cx: &Context, command: &str, cluster: &Address, version: &str, how: &ApplyFlags) -> Outcome {
+    let root = cx.with_environment(async |env: Environment| Ok(env.root().to_owned()))?;
+    let path = set(&root, &["clusters", &cluster.name, "version"], version).map_err(|error| {
+        let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+        CliError::new(ExitCode::Failed, format!("{error}{why}")).hint("nothing was changed")
+    })?;
+    cx.ui.talk(&format!("{}: clusters.{}.version is {version} now", path.display(), cluster.name));
+    apply::targeted(cx, command, how, async |_: &Environment| Ok(Scope::default()))
+}
+
+/// The oldest version that a member of a cluster runs in full: what an upgrade began from.
+async fn left_behind(env: &Environment, cluster: &Address) -> Result<String, CliError> {
+    let records = env.records().await?;
+    let members = records.iter().filter_map(|record| record.member.as_ref());
+    let of = members.filter(|member| *member.cluster == *cluster.name && member.has_joined());
+    let versions = of.filter_map(|member| member.version.parse::<Version>().ok());
+    let none = || CliError::new(ExitCode::Failed, format!("no member of {cluster} is recorded"));
+    versions.min().map(|version| version.to_string()).ok_or_else(none)
 }
 
 fn address(cluster: &str) -> Result<Address, CliError> {

@@ -106,9 +106,13 @@ pub fn name(command: &Command) -> &'static str {
             HostCommand::Drain(_) => "host drain",
             HostCommand::Cordon(_) => "host cordon",
             HostCommand::Uncordon(_) => "host uncordon",
+            HostCommand::Repair(_) => "host repair",
+            HostCommand::Replace(_) => "host replace",
         },
         Command::Cluster(args) => match args.command {
             ClusterCommand::Kubeconfig { .. } => "cluster kubeconfig",
+            ClusterCommand::Upgrade { .. } => "cluster upgrade",
+            ClusterCommand::Rollback(_) => "cluster rollback",
             ClusterCommand::Snapshot(_) => "cluster snapshot",
             ClusterCommand::Renew(_) => "cluster renew",
             ClusterCommand::Restore { .. } => "cluster restore",

@@ -19,6 +19,7 @@
 //! | [`diagnostics`] | problems with places, shown as rustc does, and as JSON |
 //! | [`template`] | templates of files: checked, rendered |
 //! | [`mod@fmt`] | the canonical form of files |
+//! | [`edit`] | one value changed, everything else as it is |
 //! | [`schema`], [`mod@reference`] | JSON Schema and reference, from the table of keys that checks the files |
 //!
 //! Every other crate speaks in these types; this crate depends on none of ours.
@@ -26,6 +27,7 @@
 pub mod desired;
 pub mod diagnostics;
 pub mod digest;
+pub mod edit;
 pub mod files;
 pub mod fmt;
 pub mod load;

@@ -12,7 +12,7 @@ use pool_bootstrap::{
     runner::{ask, read_facts},
 };
 use pool_inventory::{Name, desired::Role, object::Recorded};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::{Subject, address, refused};
 use crate::run::{
@@ -22,10 +22,28 @@ use crate::run::{
 };
 
 /// Tickets of this run: a token serves everybody who joins in these minutes.
-#[derive(Default)]
 pub struct Tickets {
     kubernetes: Book<Ticket>,
     swarm: Book<swarm::Ticket>,
+    /// Hosts that join at the same time: each asks much of the control planes.
+    doors: Semaphore,
+}
+
+/// Most hosts that join clusters at the same time.
+const DOORS: usize = 64;
+
+impl Default for Tickets {
+    fn default() -> Self {
+        Self { kubernetes: Book::default(), swarm: Book::default(), doors: Semaphore::new(DOORS) }
+    }
+}
+
+impl Tickets {
+    /// Waits until one more host may join; it may until the answer is dropped.
+    pub(super) async fn door(&self) -> Option<SemaphorePermit<'_>> {
+        // It is closed by nobody.
+        self.doors.acquire().await.ok()
+    }
 }
 
 /// Tickets, by cluster and role, with the time at which each was made.

@@ -34,6 +34,10 @@ pub(super) struct Subject<'a> {
 /// Carries out a task.
 pub async fn member(shared: &Shared, step: &Step, task: &Task) -> Done {
     let mut subject = Subject::new(shared, step, task)?;
+    let _door = match task {
+        Task::Join { .. } => shared.tickets.door().await,
+        _ => None,
+    };
     subject.begin(task).await?;
     if subject.is_swarm() {
         match task {

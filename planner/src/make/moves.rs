@@ -22,6 +22,12 @@ pub(crate) struct Moves {
     pools: BTreeMap<Text, Text>,
 }
 
+/// Whether a row is of a host that a move is about, and that is a member of a cluster.
+fn joined(row: &Recorded, from: &Address) -> bool {
+    let of_pool = from.kind == Kind::Pool && row.pool.as_ref().is_some_and(|pool| **pool == *from.name);
+    row.member.is_some() && (row.address == *from || of_pool)
+}
+
 impl Moves {
     /// Reads `moved:`; what has no source any more is told, unless its target is there.
     pub(crate) fn new(desired: &Desired, recorded: &[Recorded]) -> Result<(Self, Vec<Declined>), PlanError> {
@@ -37,6 +43,10 @@ impl Moves {
                 }
                 // Hosts are made in a network by its name, and clouds know it by the one that it was made with.
                 Kind::Network => "a network cannot be renamed; give it its old name".to_owned(),
+                // A node is called as its host was when it joined, and nobody can call it otherwise.
+                Kind::Host | Kind::Pool if recorded.iter().any(|row| joined(row, from)) => {
+                    "members of clusters cannot be renamed; take them out of their cluster first".to_owned()
+                }
                 _ => String::new(),
             };
             if !what.is_empty() {

@@ -1,0 +1,86 @@
+"""containerd upgraded under running pods, and pods in gVisor."""
+import hashlib
+import json
+import shutil
+import time
+
+import bed
+from world import Kubernetes, timed
+
+
+def containerd_upgraded():
+    """containerd 1.6 of the distribution becomes 2.2.3 from an artifact, under running pods; then a pod runs in gVisor."""
+    bed.fresh("k1", "k2", "k3")
+    with Kubernetes("runtimes") as world:
+        world.kubernetes()
+        world.apply()
+        world.serve("k2", "k3")
+        before = _pods(world)
+        artifacts = {}
+        for name, file in (("containerd", f"containerd-{bed.CONTAINERD}.tar.gz"), ("gvisor", "gvisor.tar.gz")):
+            shutil.copy(bed.STATE / "srv/files" / file, world.dir / "files")
+            digest = hashlib.sha256((world.dir / "files" / file).read_bytes()).hexdigest()
+            artifacts[name] = {"path": f"files/{file}", "sha256": digest}
+        runtime = {"type": "containerd", "programs": "/usr/local/bin", "sandboxes": ["gvisor"], "registries": ["company"]}
+        unpack = {"containerd": {"to": "/usr/local"}, "gvisor": {"to": "/usr/local"}}
+        world.kubernetes(runtime=runtime, bootstrap={"unpack": unpack}, artifacts=artifacts)
+        begun = time.monotonic()
+        world.apply()
+        timed("three hosts", begun)
+        for host in ("k1", "k2", "k3"):
+            assert bed.CONTAINERD in bed.on(host, "ctr version | sed -n '/Server/,$p'"), host
+        bed.until("the nodes are ready", lambda: all(node[0] for node in world.nodes().values()), 60)
+        assert _pods(world) == before, f"pods were started anew: {_pods(world)} after {before}"
+        world.answers("k1", "k2", "k3", pods=2)
+        world.nothing_to_do()
+        _sandboxed(world)
+        world.destroy()
+
+
+def no_sandbox():
+    """Kata without hardware virtualisation, and gVisor with a containerd that is too old, are refused with the reason."""
+    bed.fresh("k4")
+    with Kubernetes("sandboxes") as world:
+        world.kubernetes(control=("k4",), workers=(), runtime={"type": "containerd", "sandboxes": ["kata"], "registries": ["company"]})
+        said = world.apply(code={1, 5, 8})
+        assert "/dev/kvm" in said, said
+        world.kubernetes(control=("k4",), workers=(), runtime={"type": "containerd", "sandboxes": ["gvisor"], "registries": ["company"]})
+        said = world.apply(code={1, 5, 8})
+        assert "gVisor" in said, said
+        assert not bed.on("k4", "dpkg -l containerd 2>/dev/null | grep ^ii", check=False).strip()
+    bed.down("k4")
+
+
+def _sandboxed(world):
+    world.kubectl("apply", "-f", "-", stdin=SANDBOXED)
+    begun = time.monotonic()
+    # Its first seconds are not calm with this kubelet.
+    bed.until("the pod answers from its own kernel", lambda: "gvisor" in world.kubectl(
+        "exec", "sandboxed", "--", "/hello", "-get", "http://127.0.0.1:8080/kernel", check=False).lower(), 120, 2)
+    timed("a pod in gVisor", begun)
+    reached = world.kubectl("exec", "sandboxed", "--", "/hello", "-n", "10", "-get", f"http://{_service(world)}/")
+    assert len({line.split()[2] for line in reached.splitlines()}) == 2, reached
+
+
+def _service(world):
+    return world.kubectl("get", "service", "hello", "-o", "jsonpath={.spec.clusterIP}").strip()
+
+
+def _pods(world):
+    """Container → when it was started, of all pods."""
+    rows = json.loads(world.kubectl("get", "pods", "-A", "-o", "json"))["items"]
+    return {f"{row['metadata']['name']}/{one['name']}": one["state"].get("running", {}).get("startedAt")
+            for row in rows for one in row["status"].get("containerStatuses", [])}
+
+
+SANDBOXED = """
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata: {name: gvisor}
+handler: runsc
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sandboxed}
+spec: {runtimeClassName: gvisor, nodeName: k2, terminationGracePeriodSeconds: 1, containers: [{name: hello, image: "docker.io/pool/hello:1"}]}
+"""

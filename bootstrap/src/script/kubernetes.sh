@@ -184,10 +184,14 @@ forget_etcd() {
   [ -z "$id" ] || etcdctl member remove "$id"
 }
 # reset_member: nothing of a member is left. Kubernetes' own reset takes a control plane out of etcd, and leaves the pod
-# network and the rules of packets behind.
+# network and the rules of packets behind. A range of pods that is remembered would be used in the next life of the node,
+# which has another.
 reset_member() {
   if command -v kubeadm >/dev/null; then lim 180 kubeadm reset -f >"$tmp/out" 2>&1 || { tail -n 20 "$tmp/out" >&2; return 1; }; fi
-  set +f; rm -rf -- /etc/cni/net.d/* "$kube"/*.conf "$kube/pki" "$kube"/manifests/* /var/lib/etcd/member; set -f
+  set +f
+  rm -rf -- /etc/cni/net.d/* /var/lib/cni /run/flannel /run/calico /var/lib/calico "$kube"/*.conf "$kube/pki" "$kube"/manifests/* \
+    /var/lib/etcd/member
+  set -f
   for x in cni0 flannel.1 kube-ipvs0 vxlan.calico; do ip link del "$x" 2>/dev/null || :; done
   for x in iptables ip6tables; do
     command -v "$x-save" >/dev/null || continue
@@ -219,28 +223,33 @@ act_upgrade() {
     kc -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' | grep -q "^kubernetesVersion: v$2\$"; then
     held=1; return 0
   fi
-  kube_install "$4" "kubeadm=$3" && apt-mark hold kubeadm >/dev/null && await_endpoint 240 || return
-  if [ "$1" = 1 ]; then
-    masked lim 1200 kubeadm upgrade apply "v$2" -y ${5:+--ignore-preflight-errors="$5"} || return
-  else
-    masked lim 1200 kubeadm upgrade node ${5:+--ignore-preflight-errors="$5"} || return
-  fi
+  kube_install "$4" "kubeadm=$3" && apt-mark hold kubeadm >/dev/null || return
+  how=node
+  [ "$1" = 0 ] || how="apply v$2 -y"
+  # Each part of a control plane that is started anew may take the API away for a moment.
+  for try in 1 2 3; do
+    calm 5 180 && masked lim 1200 kubeadm upgrade $how ${5:+--ignore-preflight-errors="$5"} && return
+  done
+  return 1
 }
-# await_endpoint SECONDS: until the cluster's API answers this node three times in a row: it moves to and fro while another
-# control plane is started anew.
-await_endpoint() {
-  end_at=$(($(date +%s) + $1)) times=0
-  while [ "$times" -lt 3 ]; do
-    if [ "$(own get --raw /readyz 2>"$tmp/api")" = ok ]; then times=$((times + 1)); else times=0; fi
-    [ "$(date +%s)" -lt "$end_at" ] || { echo "the cluster's API is not ready after $1 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
-    sleep 0.5
+# calm TIMES SECONDS: until the API that this host asks has been ready that often in a row, a second apart.
+calm() {
+  times=$1 row=0 conf=$kube/kubelet.conf end_at=$(($(date +%s) + $2))
+  [ ! -e "$kube/admin.conf" ] || conf=$kube/admin.conf
+  while :; do
+    if [ "$(lim 10 kubectl --kubeconfig "$conf" get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
+    [ "$row" -lt "$times" ] || return 0
+    [ "$(date +%s)" -lt "$end_at" ] || { echo "the API is not ready after $2 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
+    sleep 1
   done
 }
 # act_kubelet VERSION PACKAGE LIST
 act_kubelet() {
   if runs "$1"; then start_kubelet; return; fi
   kube_install "$3" "kubelet=$2" "kubectl=$2" && apt-mark hold kubelet kubectl >/dev/null &&
-    systemctl daemon-reload && lim 120 systemctl restart kubelet
+    systemctl daemon-reload && lim 120 systemctl restart kubelet || return
+  # On a control plane a new kubelet starts etcd and the API server anew, some seconds after it said that it is ready.
+  [ ! -e "$kube/manifests/kube-apiserver.yaml" ] || calm 15 180
 }
 # act_rollback VERSION PACKAGE LIST: packages as they were. A kubelet may be older than its cluster, never newer.
 act_rollback() {

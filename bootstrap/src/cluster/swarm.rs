@@ -140,7 +140,7 @@ pub fn turn(name: &str, role: Role) -> Command {
 /// Waits on the host until it is what it was turned into.
 pub fn turned(member: &Member<'_>) -> Command {
     let call = format!("act_swarm_turned {} {}", quote(member.id), member.role);
-    become_member(member, Act::Call(call))
+    on_manager("role", member.name, call, 2 * MINUTE)
 }
 
 /// Nothing of a member is left on this host.

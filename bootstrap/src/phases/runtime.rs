@@ -49,9 +49,11 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
         let why = "Kata needs hardware virtualisation, and this host has no /dev/kvm";
         return Err(Refusal::Unfit { why: why.into() });
     }
+    // What an archive holds is seen once it is unpacked.
+    let brings = !want.unpack.is_empty() || !want.artifacts.is_empty();
     let mut all = match runtime.spec.kind {
-        RuntimeKind::Containerd => containerd(facts, runtime),
-        RuntimeKind::Docker => docker(facts, runtime)?,
+        RuntimeKind::Containerd => containerd(facts, runtime, brings),
+        RuntimeKind::Docker => docker(facts, runtime, brings)?,
     };
     all.extend(images(facts, &runtime.spec));
     Ok(all)
@@ -73,20 +75,19 @@ fn images(facts: &Facts, spec: &RuntimeSpec) -> Vec<Command> {
     spec.images.iter().filter_map(command).collect()
 }
 
-fn containerd(facts: &Facts, runtime: &Runtime) -> Vec<Command> {
+fn containerd(facts: &Facts, runtime: &Runtime, brings: bool) -> Vec<Command> {
     let spec = &runtime.spec;
-    let mut all = programs(spec);
+    let mut all = programs(spec, brings);
     for (name, registry) in &spec.registries {
         all.extend(registry_files(facts, name, registry, runtime.passwords.get(name)));
     }
     if spec.sandboxes.contains(&Sandbox::Gvisor) {
         all.push(file(facts, RUNSC, runsc_config(facts), 0o644));
-        all.push(library(Command::new(
-            item("gvisor", "shim"),
-            "probe_shim".into(),
-            Act::Call("act_shim".into()),
-            SHORT,
-        )));
+        let containerd =
+            quote(&spec.programs.as_ref().map_or_else(|| "containerd".into(), |folder| format!("{folder}/containerd")));
+        let probe = format!("probe_shim {containerd} {}", u8::from(brings));
+        let act = Act::Call(format!("act_shim {containerd}"));
+        all.push(library(Command { recheck: true, ..Command::new(item("gvisor", "shim"), probe, act, SHORT) }));
     }
     if let Some(folder) = &spec.programs {
         all.push(file(facts, DROP_IN, format!("[Service]\nExecStart=\nExecStart={folder}/containerd\n"), 0o644));
@@ -96,8 +97,8 @@ fn containerd(facts: &Facts, runtime: &Runtime) -> Vec<Command> {
     all
 }
 
-/// The programs of sandboxes, which no package of the distribution brings.
-fn programs(spec: &RuntimeSpec) -> Vec<Command> {
+/// The programs of sandboxes, which no package of the distribution brings; `brings`: what is done before may bring them.
+fn programs(spec: &RuntimeSpec, brings: bool) -> Vec<Command> {
     let folder = spec.programs.as_deref().unwrap_or(PROGRAMS);
     let mut wanted: Vec<(String, &str)> = Vec::new();
     if spec.kind == RuntimeKind::Containerd && spec.programs.is_some() {
@@ -113,7 +114,7 @@ fn programs(spec: &RuntimeSpec) -> Vec<Command> {
         let call = Act::Call(format!("act_program {}", quote(path)));
         library(Command::new(
             item("program", path),
-            format!("probe_program {} {}", quote(path), quote(what)),
+            format!("probe_program {} {} {}", quote(path), quote(what), u8::from(brings)),
             call,
             SHORT,
         ))
@@ -216,7 +217,7 @@ fn basic(user: &str, password: &Password) -> String {
     STANDARD.encode(format!("{user}:{}", password.reveal()))
 }
 
-fn docker(facts: &Facts, runtime: &Runtime) -> Result<Vec<Command>, Refusal> {
+fn docker(facts: &Facts, runtime: &Runtime, brings: bool) -> Result<Vec<Command>, Refusal> {
     let spec = &runtime.spec;
     if spec.sandboxes.contains(&Sandbox::Kata) {
         return Err(Refusal::Unfit { why: "Docker Engine runs gVisor, not Kata; take `runtime: containerd`".into() });
@@ -226,7 +227,7 @@ fn docker(facts: &Facts, runtime: &Runtime) -> Result<Vec<Command>, Refusal> {
             "Docker Engine has no mirrors for registries other than docker.io; leave `mirrors` out of its registries";
         return Err(Refusal::Unfit { why: why.into() });
     }
-    let mut all = programs(spec);
+    let mut all = programs(spec, brings);
     let mut logins = BTreeMap::new();
     for (name, registry) in &spec.registries {
         if let Some(ca) = &registry.ca {

@@ -34,34 +34,23 @@ act_engine() {
   systemctl daemon-reload && systemctl -q enable "$unit" && lim 120 systemctl restart "$unit" || return
   mkdir -p /run/pool && echo "$(systemctl show -p MainPID --value "$unit") $(sum_of "$@")" >"/run/pool/$unit"
 }
-# probe_program PATH WHAT: something that others must have put there.
+# probe_program PATH WHAT BROUGHT: something that others must have put there; BROUGHT is 1 where what is done before may do so.
 probe_program() {
   [ -x "$1" ] && { ok; return; }
-  missing; denied "$1 is not on the host; bring $2 with \`unpack\` or \`files\`" disk
+  missing
+  [ "$3" = 1 ] || denied "$1 is not on the host; bring $2 with \`unpack\` or \`files\`" disk
 }
-act_program() { [ -x "$1" ] && held=1 || { echo "$1 is not there" >&2; return 1; }; }
-# probe_shim: gVisor's part for containerd speaks to containerd 1.7 and later.
+act_program() { [ -x "$1" ] && held=1 || { echo "$1 is not there, and nothing that was done brought it" >&2; return 1; }; }
+# probe_shim CONTAINERD BROUGHT: gVisor's part for containerd speaks to containerd 1.7 and later.
+too_old() { case $("$1" --version 2>/dev/null) in *' 1.'[0-6].*|*' v1.'[0-6].*) return 0;; *) return 1;; esac; }
 probe_shim() {
-  case $(containerd --version 2>/dev/null) in
-    *' 1.'[0-6].*|*' v1.'[0-6].*) differs 'containerd is too old for gVisor'; denied 'gVisor needs containerd 1.7 or later; give `programs`' disk;;
-    *) ok;;
-  esac
+  too_old "$1" || { ok; return; }
+  differs 'containerd is too old for gVisor'
+  [ "$2" = 1 ] || denied 'gVisor needs containerd 1.7 or later; give `programs`' disk
 }
 act_shim() {
-  case $(containerd --version) in *' 1.'[0-6].*|*' v1.'[0-6].*) echo 'gVisor needs containerd 1.7 or later' >&2; return 1;; esac
+  if too_old "$1"; then echo 'gVisor needs containerd 1.7 or later' >&2; return 1; fi
   held=1
-}
-# probe_images FILE SHA256, act_images FILE SHA256 COMMAND...: images that were loaded from a file.
-probe_images() {
-  read -r a 2>/dev/null <"$1.loaded" || a=''
-  [ "$a" = "$2" ] && { ok; return; }
-  missing; denied 'only root can load images'
-}
-act_images() {
-  archive=$1 sum=$2; shift 2
-  read -r a 2>/dev/null <"$archive.loaded" || a=''
-  [ "$a" = "$sum" ] && { held=1; return 0; }
-  lim 1200 "$@" "$archive" >/dev/null && echo "$sum" >"$archive.loaded"
 }
 # probe_reach HOST PORT FILE: whether a port can be reached, asked only while FILE is not there.
 probe_reach() {

@@ -15,6 +15,7 @@ mod places;
 mod pools;
 mod providers;
 mod rules;
+mod runtimes;
 mod storage;
 
 use std::{

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{
     Reader,
-    clusters::Registries,
     existing::{Sort, base_access},
     known::What,
     places::{Places, can},
     providers::images_of,
     rules::ordinal_of,
+    runtimes::Registries,
 };
 use crate::{
     desired::{

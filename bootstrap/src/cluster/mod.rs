@@ -36,3 +36,6 @@ fn value(lines: &[String], key: &str) -> Option<Text> {
     let found = lines.iter().find_map(|line| line.strip_prefix(&prefix))?;
     (!found.is_empty()).then(|| found.into())
 }
+
+#[cfg(test)]
+mod tests;

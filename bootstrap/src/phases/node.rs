@@ -88,7 +88,7 @@ fn fit(facts: &Facts, node: &Node) -> Result<(), Refusal> {
         return unfit(format!("its clock is {} s {direction}; certificates would not be valid", facts.skew.abs()));
     }
     if facts.disk_free.0 < MIN_FREE {
-        return unfit(format!("its disk has {} left, and a member needs 1GiB", facts.disk_free));
+        return unfit(format!("its disk has {} left, and a member needs 1 GiB", facts.disk_free));
     }
     if facts.cgroup_v1 && !node.spec.cgroup_v1 {
         let why = "it has cgroup v1, which Kubernetes no longer maintains; boot it with cgroup v2, or write `cgroup_v1: true`";

@@ -1,3 +1,5 @@
+mod containers;
+
 use pool_inventory::{
     FileMode, Name, Text, TimeSpan,
     desired::{BootstrapSpec, DirectorySpec, FileSource, FileSpec, ScriptSpec, ServiceSpec, TemplateSource, UserSpec},
@@ -162,25 +164,38 @@ fn only_content_that_all_may_read_is_shown() {
 #[test]
 fn every_script_is_a_whole_posix_script() {
     for facts in [debian(), Facts { uid: 0, ..debian() }] {
-        let all = commands(&facts, &full()).unwrap();
-        let mut probes = Vec::new();
-        Say::ProbeHead { who: Some(&facts), lazy: true }.script(&mut probes);
-        let mut acts = Vec::new();
-        Say::ActHead { who: None, mark: 7 }.script(&mut acts);
-        for (number, command) in all.iter().enumerate() {
-            Say::Probe(number, command).script(&mut probes);
-            Say::Act { number, command, packages: &["a"] }.script(&mut acts);
-        }
-        Say::ProbeEnd.script(&mut probes);
-        Say::ActEnd { leave: false }.script(&mut acts);
-        for script in [probes, acts] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("script");
-            std::fs::write(&path, &script).unwrap();
-            for shell in ["sh", "bash"] {
-                let out = std::process::Command::new(shell).arg("-n").arg(&path).output().unwrap();
-                assert!(out.status.success(), "{shell}: {}", String::from_utf8_lossy(&out.stderr));
-            }
-        }
+        whole(&facts, &full());
+    }
+}
+
+/// What a host is asked and told is a script that shells can read to its end.
+fn whole(facts: &Facts, want: &Rendered) {
+    let all = commands(facts, want).unwrap();
+    let mut probes = Vec::new();
+    Say::ProbeHead { who: Some(facts), lazy: true }.script(&mut probes);
+    let mut acts = Vec::new();
+    Say::ActHead { who: None, mark: 7 }.script(&mut acts);
+    let libraries: std::collections::BTreeSet<_> = all.iter().filter_map(|command| command.library).collect();
+    for library in libraries {
+        Say::Library(library).script(&mut probes);
+        Say::Library(library).script(&mut acts);
+    }
+    for (number, command) in all.iter().enumerate() {
+        Say::Probe(number, command).script(&mut probes);
+        Say::Act { number, command, packages: &["a"] }.script(&mut acts);
+    }
+    Say::ProbeEnd.script(&mut probes);
+    Say::ActEnd { leave: false }.script(&mut acts);
+    reads(&probes);
+    reads(&acts);
+}
+
+fn reads(script: &[u8]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script");
+    std::fs::write(&path, script).unwrap();
+    for shell in ["sh", "bash"] {
+        let out = std::process::Command::new(shell).arg("-n").arg(&path).output().unwrap();
+        assert!(out.status.success(), "{shell}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }

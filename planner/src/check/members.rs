@@ -179,7 +179,7 @@ fn left_first(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
         .map(|doing| ((&doing.host, doing.step.generation), doing))
         .collect();
     for step in &facts.plan.steps {
-        let ends = matches!(step.action, Action::Delete | Action::Release | Action::Rebuild { .. });
+        let ends = matches!(step.action, Action::Delete | Action::Release | Action::Forget | Action::Rebuild { .. });
         let row = facts.rows.get(&(&step.address, step.generation));
         let member = row.and_then(|row| row.member.as_ref());
         let (true, Some(_)) = (ends, member) else { continue };

@@ -243,6 +243,13 @@ impl Planner<'_> {
             if world.leaving() && !world.now.adopted {
                 continue; // only what is gone is forgotten
             }
+            if let (true, Some(member)) = (world.gone(), &world.now.member) {
+                // Its cluster has to forget it first, which is more than a record.
+                let address = world.now.address.clone();
+                let member = Address::member(&member.cluster, &address.name);
+                self.decline(&address, Why::NeedsDeclined { address: member });
+                continue;
+            }
             if world.gone() {
                 let first = self.first(row, None);
                 let step = self.forget(row, Reason::Vanished);

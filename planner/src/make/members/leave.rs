@@ -141,7 +141,7 @@ impl Planner<'_> {
         step
     }
 
-    fn id_of(&self, host: &Address) -> HostId {
+    pub(super) fn id_of(&self, host: &Address) -> HostId {
         let found = self.pools.iter().enumerate().find_map(|(pool, of)| {
             // Hosts of a pool are sorted by address.
             of.hosts.binary_search_by(|member| member.address.cmp(host)).ok().map(|at| (pool, at))

@@ -23,7 +23,7 @@ use pool_inventory::{
     desired::{ClusterSpec, Role},
     digest,
     market::{ClusterSeen, HostSeen, MemberSeen},
-    object::{Membership, Stage},
+    object::{Membership, Stage, Status},
 };
 
 use super::{
@@ -225,8 +225,17 @@ impl<'a> Planner<'a> {
         (bootstrapped && !self.unreachable(&wanted.host)).then(|| state.up.clone())
     }
 
+    /// Whether nothing can be done on a host now: it did not answer, or its machine is off or broken, and stays so.
     fn unreachable(&self, host: &Address) -> bool {
-        matches!(self.probed(host), Some(HostSeen::Unreachable(_)))
+        matches!(self.probed(host), Some(HostSeen::Unreachable(_))) || self.is_down(host)
+    }
+
+    fn is_down(&self, host: &Address) -> bool {
+        let id = self.id_of(host);
+        let state = &self.states[id.0][id.1];
+        let row = self.newest(id.0, id.1).filter(|_| !state.remade && !state.renewed && !state.power_on);
+        let seen = row.and_then(|row| self.world.rows[row].sight.there());
+        seen.is_some_and(|seen| matches!(seen.status, Status::Failed(_) | Status::Stopped))
     }
 
     fn member_step(

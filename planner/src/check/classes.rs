@@ -9,7 +9,7 @@ use pool_inventory::{
 };
 
 use super::{Notes, Rule, facts::Facts};
-use crate::plan::{Action, Reason, Step, Why};
+use crate::plan::{Action, Reason, Step, Task, Why};
 
 /// What a plan does to the hosts of a pool.
 #[derive(Default)]
@@ -111,6 +111,10 @@ fn range<'a>(facts: &'a Facts<'_>, pool: &Name) -> Option<(&'a PoolSpec, u32, u3
 /// Whether a host that gives way may.
 fn gives_way(facts: &Facts<'_>, step: &Step, tallies: &Tallies<'_>) -> Result<(), &'static str> {
     let Reason::GivesWay { to, .. } = &step.reason else { return Ok(()) };
+    if matches!(step.action, Action::Member { task: Task::Drain | Task::Leave { .. } }) {
+        // It leaves its cluster because its host goes, which has a step of its own.
+        return Ok(());
+    }
     if step.address.kind != Kind::Host || !matches!(step.action, Action::Delete) {
         return Err("only hosts give way, and only by going");
     }

@@ -28,6 +28,10 @@ impl Planner<'_> {
     /// Plans who joins a cluster, and what is set in it.
     pub(super) fn joins(&mut self, roll: &mut Roll<'_>) {
         let Some(spec) = roll.spec else { return };
+        if roll.begun {
+            // Nobody is ready without it: it comes before members that are to become ready.
+            self.configure_again(roll, spec);
+        }
         let first = self.first_to_join(roll);
         for wanted in roll.wanted.clone() {
             let Some(reason) = self.why_joins(roll, &wanted, spec) else {
@@ -60,9 +64,6 @@ impl Planner<'_> {
                 roll.open.push(step);
                 self.configure(roll, &wanted, spec, Some(step));
             }
-        }
-        if roll.begun {
-            self.configure_again(roll, spec);
         }
     }
 

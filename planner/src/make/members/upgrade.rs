@@ -35,6 +35,11 @@ impl Planner<'_> {
         }
         if let Some(why) = self.forbidden(roll, &due, wish) {
             self.decline(&Address::cluster(&roll.name), why);
+            // A worker whose own upgrade failed goes back all the same: a kubelet may be older than its cluster.
+            let back =
+                |(wanted, change): &(Wanted, Change)| wanted.role == Role::Worker && matches!(change, Change::Rollback);
+            let back: Vec<(Wanted, Change)> = due.into_iter().filter(back).collect();
+            self.upgrade_workers(roll, &back, wish);
             return false;
         }
         let (control, workers): (Vec<_>, Vec<_>) =

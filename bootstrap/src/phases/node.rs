@@ -42,7 +42,9 @@ pub(super) fn packages(facts: &Facts) -> Vec<&'static str> {
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
     let Some(node) = &want.node else { return Ok(Vec::new()) };
     fit(facts, node)?;
-    let mut all = Vec::new();
+    let vacant = format!("probe_vacant {}", quote(&node.spec.cluster));
+    let mut all =
+        vec![library(Command::new(item("free for", &node.spec.cluster), vacant, Act::Call(":".into()), SHORT))];
     if let Some((host, port)) = node.spec.repository.as_ref().and_then(|repository| authority(&repository.url)) {
         let probe = format!("probe_reach {} {port} /usr/bin/kubeadm", quote(host));
         all.push(library(Command::new(item("repository", host), probe, Act::Call(":".into()), SHORT)));

@@ -80,13 +80,22 @@ act_directory() {
 # act_packages NAME...: all that are missing at once.
 lists_fresh() { [ -n "$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 2>/dev/null | head -n 1)" ]; }
 act_packages() {
-  { lists_fresh || lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
+  { lists_fresh || apt_lists
     # What was killed in the middle of an installation is finished first.
     apt_install "$@" || {
       lim 300 dpkg --force-confdef --force-confold --configure -a
-      lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update && apt_install "$@"
+      apt_lists && apt_install "$@"
     }
   } >&2 </dev/null
+}
+# apt_lists OPTION...: fetches package lists. Who fetches some already is waited for: apt itself waits for dpkg's lock alone.
+apt_lists() {
+  end_at=$(($(date +%s) + 300))
+  until lim 300 env LC_ALL=C apt-get -q "$@" update >"$tmp/lists" 2>&1; do
+    { grep -q 'Could not get lock' "$tmp/lists" && [ "$(date +%s)" -lt "$end_at" ]; } || { cat "$tmp/lists" >&2; return 1; }
+    sleep 1
+  done
+  cat "$tmp/lists" >&2
 }
 apt_install() {
   lim 840 apt-get -q -y ${apt_more:-} --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef \

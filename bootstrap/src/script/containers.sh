@@ -59,6 +59,24 @@ probe_reach() {
   lim 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null && { ok; return; }
   missing; denied "nothing answers at $1:$2 from this host" disk
 }
+# probe_vacant CLUSTER: whether a host is free for a cluster, or a part of it already.
+probe_vacant() {
+  read -r a b 2>/dev/null </var/lib/pool/member || a=''
+  [ "${a##*/}" != "$1" ] || { ok; return; }
+  traces=
+  for x in /etc/kubernetes/kubelet.conf /etc/kubernetes/admin.conf /etc/kubernetes/manifests/etcd.yaml /var/lib/etcd/member; do
+    [ ! -e "$x" ] || traces="${traces:+$traces, }$x"
+  done
+  if [ -n "$traces" ]; then
+    differs 'it is taken'
+    denied "it holds a member of another cluster ($traces); if that is not needed any more, run on the host: kubeadm reset" disk
+  elif cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == "0A" && $2 ~ /:280A$/ { found = 1 } END { exit !found }'; then
+    differs 'its port 10250 is taken'
+    denied 'something listens at its port 10250, which a member needs' disk
+  else
+    ok
+  fi
+}
 # probe_swap, act_swap: no swap now, none after a boot.
 probe_swap() {
   why=
@@ -113,10 +131,9 @@ act_kubernetes() {
 kube_install() {
   list=$1; shift
   if [ -n "$list" ]; then
-    lim 300 apt-get -q -o DPkg::Lock::Timeout=300 -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=- \
-      -o APT::Get::List-Cleanup=0 update
+    apt_lists -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0
   else
-    lim 300 apt-get -q -o DPkg::Lock::Timeout=300 update
+    apt_lists
   fi || return
   apt_more='--allow-change-held-packages --allow-downgrades'
   apt_install "$@"; st=$?

@@ -217,7 +217,12 @@ impl Environment {
 fn refuse_unknown(plan: &Plan, input: &PlanInput) -> Result<(), OpsError> {
     let Scope { targets, excludes, replace, errands, .. } = &input.scope;
     // An errand is about what is there: a declaration alone is not enough.
-    let missing = errands.iter().map(needed_by).find(|address| !input.recorded.iter().any(|r| r.address == *address));
+    let is = |recorded: &Recorded, address: &Address| match address.kind {
+        // A cluster is what its members are.
+        Kind::Cluster => recorded.member.as_ref().is_some_and(|member| *member.cluster == *address.name),
+        _ => recorded.address == *address,
+    };
+    let missing = errands.iter().map(needed_by).find(|address| !input.recorded.iter().any(|r| is(r, address)));
     if let Some(address) = missing {
         return Err(OpsError::NotFound(format!("{address} is not recorded").into()));
     }

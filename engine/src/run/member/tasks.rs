@@ -181,7 +181,11 @@ impl Subject<'_> {
         let member = self.as_kubernetes(&id, &at, spec);
         let network = &spec.pod_network;
         self.on_host(&|_: &Facts| {
-            vec![kubernetes::manifest("pod network", &network.manifest), kubernetes::ready(&member)]
+            vec![
+                kubernetes::manifest("pod network", &network.manifest),
+                kubernetes::standing(&member),
+                kubernetes::ready(&member),
+            ]
         })
         .await?;
         self.member()?.applied = Some(digest::of(network));

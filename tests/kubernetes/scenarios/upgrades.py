@@ -61,6 +61,30 @@ def two_control_planes_upgraded():
         world.apply()
 
 
+def restored():
+    """A snapshot is taken, read, and gone back to: what came after it is lost, what was there before is there again."""
+    with standing() as world:
+        world.serve("k2", "k3")
+        world.kubectl("create", "configmap", "before")
+        begun = time.monotonic()
+        world.pool("cluster", "snapshot", "k8s", "--yes")
+        timed("snapshot", begun)
+        file = _snapshot_is_good(world)
+        world.kubectl("create", "configmap", "after")
+        world.kubectl("delete", "configmap", "before")
+        begun = time.monotonic()
+        world.pool("cluster", "restore", "k8s", "--host", "k1", "--file", file, "--yes")
+        timed("restored", begun)
+        world.kubectl("get", "configmap", "before")
+        assert "NotFound" in world.kubectl("get", "configmap", "after", check=False)
+        bed.until("the nodes are ready", lambda: all(node[0] for node in world.nodes().values()), 120)
+        world.kubectl("rollout", "restart", "deploy/hello")
+        world.kubectl("rollout", "status", "deploy/hello", "--timeout=120s", within=130)
+        world.answers("k1", "k2", "k3", pods=2)
+        world.nothing_to_do()
+        world.kubectl("delete", "configmap", "before")
+
+
 def skew():
     """A version that is two releases ahead is refused with the rule, before anything is done."""
     with standing() as world:
@@ -74,8 +98,9 @@ def skew():
 
 def _snapshot_is_good(world):
     file = bed.on("k1", "ls /var/lib/pool/etcd/*.db").split()[-1]
-    bed.on("k1", f"test -s {file}.pki.tgz && cp {file} /var/lib/etcd/look.db")
+    bed.on("k1", f"test -s {file}.host.tgz && cp {file} /var/lib/etcd/look.db")
     said = world.kubectl("-n", "kube-system", "exec", "etcd-k1", "--", "etcdutl", "snapshot", "status", "/var/lib/etcd/look.db")
     bed.on("k1", "rm /var/lib/etcd/look.db")
     print(f"    {file}: {said.strip()}", flush=True)
     assert len(said.split(",")) >= 4, said
+    return file

@@ -21,7 +21,7 @@ struct Example {
     next: &'static str,
 }
 
-const EXAMPLES: [Example; 5] = [
+const EXAMPLES: [Example; 6] = [
     Example {
         name: "quickstart",
         files: &[
@@ -49,6 +49,14 @@ const EXAMPLES: [Example; 5] = [
         next: "pool plan",
     },
     Example {
+        name: "clusters",
+        files: &[
+            ("pool.yaml", include_str!("../../examples/clusters/pool.yaml")),
+            ("kube-flannel.yml", include_str!("../../examples/clusters/kube-flannel.yml")),
+        ],
+        next: "pool plan",
+    },
+    Example {
         name: "openstack",
         files: &[
             ("pool.yaml", include_str!("../../examples/openstack/pool.yaml")),
@@ -61,7 +69,7 @@ const EXAMPLES: [Example; 5] = [
 const IGNORED: &str = ".pool/";
 
 /// Names of the examples, the first is what `pool init` writes.
-pub fn names() -> [&'static str; 5] {
+pub fn names() -> [&'static str; 6] {
     EXAMPLES.each_ref().map(|example| example.name)
 }
 

@@ -29,6 +29,7 @@ fn apply_yes(shape_arguments: &[&'static str]) -> Vec<&'static str> {
 fn before(shape: &Shape) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a folder");
     let write = |text: &str| std::fs::write(dir.path().join("pool.yaml"), text).expect("an inventory");
+    std::fs::write(dir.path().join("flannel.yml"), "\"10.244.0.0/16\"").expect("a manifest");
     if let Some(before) = shape.before {
         write(before);
         let first = pool(dir.path(), &apply_yes(&["apply"]));

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::context::TestContext;
 
-const EXAMPLES: [&str; 5] = ["quickstart", "existing-hosts", "simulated-cloud", "owned-machines", "openstack"];
+const EXAMPLES: [&str; 6] =
+    ["quickstart", "existing-hosts", "simulated-cloud", "owned-machines", "clusters", "openstack"];
 
 #[test]
 fn every_example_is_a_valid_inventory_without_warnings() {

@@ -60,7 +60,7 @@ fn nothing_is_rewritten_when_one_file_is_no_yaml() {
 
 #[test]
 fn the_examples_are_in_canonical_form() {
-    for name in ["quickstart", "existing-hosts", "simulated-cloud", "owned-machines", "openstack"] {
+    for name in ["quickstart", "existing-hosts", "simulated-cloud", "owned-machines", "clusters", "openstack"] {
         let t = TestContext::new();
         t.run(&format!("init --example {name}"));
         let output = t.run("fmt --check");

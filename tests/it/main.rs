@@ -4,6 +4,7 @@ mod adopt;
 mod arrow;
 mod artifacts;
 mod check;
+mod clusters;
 mod context;
 mod copies;
 mod crash;

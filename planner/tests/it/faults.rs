@@ -47,7 +47,7 @@ fn start() -> World {
     world
 }
 
-fn planned(world: &World, scope: Scope) -> (Plan, PlanInput) {
+pub fn planned(world: &World, scope: Scope) -> (Plan, PlanInput) {
     let input = world.input(scope);
     let made = plan(&input).unwrap();
     assert_eq!(check(&made, &input), [], "{}", render(&made));
@@ -63,24 +63,24 @@ fn applied() -> World {
 
 /// Plants a fault; the checker must name the rule.
 #[track_caller]
-fn finds(rule: Rule, (plan, input): &(Plan, PlanInput), plant: impl FnOnce(&mut Plan, &mut PlanInput)) {
+pub fn finds(rule: Rule, (plan, input): &(Plan, PlanInput), plant: impl FnOnce(&mut Plan, &mut PlanInput)) {
     let (mut bad, mut input) = (plan.clone(), input.clone());
     plant(&mut bad, &mut input);
     let notes = check(&bad, &input);
     assert!(notes.iter().any(|note| note.rule == rule), "wanted {rule:?}, got {notes:#?}\n{}", render(&bad));
 }
 
-fn step<'p>(plan: &'p mut Plan, verb: &str, address: &str) -> &'p mut Step {
+pub fn step<'p>(plan: &'p mut Plan, verb: &str, address: &str) -> &'p mut Step {
     let at = plan.steps.iter().position(|s| s.action.verb() == verb && s.address.to_string() == address);
     &mut plan.steps[at.unwrap_or_else(|| panic!("no {verb} {address}"))]
 }
 
-fn id(plan: &Plan, verb: &str, address: &str) -> StepId {
+pub fn id(plan: &Plan, verb: &str, address: &str) -> StepId {
     plan.steps.iter().find(|s| s.action.verb() == verb && s.address.to_string() == address).unwrap().id
 }
 
 /// Takes one need away.
-fn unneed(plan: &mut Plan, step_of: (&str, &str), need: (&str, &str)) {
+pub fn unneed(plan: &mut Plan, step_of: (&str, &str), need: (&str, &str)) {
     let need = id(plan, need.0, need.1);
     let step = step(plan, step_of.0, step_of.1);
     assert!(step.needs.contains(&need));
@@ -88,7 +88,7 @@ fn unneed(plan: &mut Plan, step_of: (&str, &str), need: (&str, &str)) {
 }
 
 /// Takes a step out and closes the gap.
-fn remove(plan: &mut Plan, verb: &str, address: &str) {
+pub fn remove(plan: &mut Plan, verb: &str, address: &str) {
     let gone = id(plan, verb, address).0;
     plan.steps.remove(gone as usize);
     for (at, step) in (0..).zip(&mut plan.steps) {
@@ -98,7 +98,7 @@ fn remove(plan: &mut Plan, verb: &str, address: &str) {
     }
 }
 
-fn add(plan: &mut Plan, like: (&str, &str), change: impl FnOnce(&mut Step)) {
+pub fn add(plan: &mut Plan, like: (&str, &str), change: impl FnOnce(&mut Step)) {
     let mut copy = plan.steps[id(plan, like.0, like.1).0 as usize].clone();
     copy.id = StepId(plan.steps.len() as u32);
     change(&mut copy);

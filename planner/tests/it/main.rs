@@ -5,6 +5,7 @@
 mod dsl;
 mod faults;
 mod machines;
+mod members;
 mod oracle;
 mod platform;
 mod properties;

@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 
 use pool_inventory::{
-    Address, Bytes, Kind, Money, Percent,
+    Address, Bytes, Kind, Money, Name, Percent, Text,
     desired::{
         Apart, ClassSpec, ClusterKind, Hosts, Isolation, NetworkDecl, OnRemove, Optimize, Peer, PlacePattern, PoolSpec,
         PoolVolume, Ports, Protocol, QuotaSpec, Rule, Size, Spread,
     },
-    market::{Change, Drift, Feature, HostSeen},
+    market::{Change, ClusterSeen, Drift, Feature, HostSeen},
     object::{Spec, Status},
 };
 use pool_planner::{
     Action, Plan, PlanError, Reason, Scope, check,
-    input::{Brake, Errand, OnFailure},
+    input::{Brake, Care, ClusterCare, Errand, OnFailure},
     plan,
     plan::Why,
 };
@@ -90,6 +90,7 @@ enum Asked {
     Restore(usize),
     Uncopy(usize),
     Power(usize, u8),
+    Care(usize, u8),
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -105,6 +106,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         1 => any::<usize>().prop_map(Asked::Restore),
         1 => any::<usize>().prop_map(Asked::Uncopy),
         1 => (any::<usize>(), 0..3u8).prop_map(|(at, how)| Asked::Power(at, how)),
+        1 => (any::<usize>(), 0..5u8).prop_map(|(at, how)| Asked::Care(at, how)),
     ]
 }
 
@@ -572,9 +574,30 @@ fn errand(world: &World, asked: &Asked) -> Option<Errand> {
         }
         Asked::Restore(at) => Errand::Restore { from: some(*at, &COPIES)? },
         Asked::Uncopy(at) => Errand::Delete { copy: some(*at, &COPIES)? },
+        Asked::Care(at, how) => care(world, *at, *how)?,
         Asked::Power(at, 2) => Errand::Restart { host: some(*at, &[Kind::Host])? },
         Asked::Power(at, how) => Errand::Power { host: some(*at, &[Kind::Host])?, on: *how == 1 },
         _ => return None,
+    })
+}
+
+/// About a member that its cluster tells of.
+fn care(world: &World, at: usize, how: u8) -> Option<Errand> {
+    let seen = world.clusters_seen();
+    let told = seen.iter().filter_map(|(name, seen)| match seen {
+        ClusterSeen::Members(members) => Some((name, members)),
+        ClusterSeen::Silent(_) => None,
+    });
+    let all: Vec<(&Name, &Text)> =
+        told.flat_map(|(name, members)| members.keys().map(move |host| (name, host))).collect();
+    let (cluster, host) = *all.get(at.checked_rem(all.len())?)?;
+    let (host, cluster) = (Address::host(host), Address::cluster(cluster));
+    Some(match how {
+        0 => Errand::Member { host, care: Care::Cordon },
+        1 => Errand::Member { host, care: Care::Drain },
+        2 => Errand::Member { host, care: Care::Uncordon },
+        3 => Errand::Cluster { cluster, care: ClusterCare::Snapshot },
+        _ => Errand::Cluster { cluster, care: ClusterCare::Renew },
     })
 }
 

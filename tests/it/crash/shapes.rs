@@ -142,7 +142,26 @@ const FAULTS: &str = "version: 1\nname: crash\nproviders:\n  cloud: { type: sim,
 const SNAPSHOT: &[&str] = &["volume", "snapshot", "volume/web-*.data", "one"];
 const BACKUP: &[&str] = &["volume", "backup", "volume/web-*.data", "two"];
 
-pub const SHAPES: [Shape; 25] = [
+/// A Kubernetes cluster and a swarm.
+const CLUSTERS: &str = "version: 1\nname: crash\nproviders: { cloud: { type: sim } }\n\
+    policy: { max_destroyed: 100%, max_replaced: 100% }\n\
+    clusters:\n  kube: { type: kubernetes, version: \"1.33.6\", control_plane: master, workers: [web], endpoint: api.example.net,\n    \
+    pod_network: { type: flannel, cidr: 10.244.0.0/16, manifest: flannel.yml } }\n  \
+    tools: { type: swarm, managers: boss }\n\
+    pools:\n  master: { hosts: 2, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n  \
+    web: { hosts: 2, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n  \
+    boss: { hosts: 1, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n";
+
+/// Another release, labels, one worker and the swarm gone.
+const CLUSTERS_LATER: &str = "version: 1\nname: crash\nproviders: { cloud: { type: sim } }\n\
+    policy: { max_destroyed: 100%, max_replaced: 100% }\n\
+    clusters:\n  kube: { type: kubernetes, version: \"1.34.4\", control_plane: master, workers: [web], endpoint: api.example.net,\n    \
+    pod_network: { type: flannel, cidr: 10.244.0.0/16, manifest: flannel.yml }, labels: { web: { tier: front } } }\n\
+    pools:\n  master: { hosts: 3, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n  \
+    web: { hosts: 1, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n  \
+    boss: { hosts: 1, size: { vcpus: 2, memory: 4GiB, disk: 20GiB }, image: debian-12 }\n";
+
+pub const SHAPES: [Shape; 28] = [
     Shape::new("create", None, SMALL, (3, 3)),
     Shape::new("change", Some(SMALL), GROWN, (2, 2)),
     Shape::new("destroy", Some(SMALL), SMALL, (0, 0)).destroy(),
@@ -173,4 +192,7 @@ pub const SHAPES: [Shape; 25] = [
     Shape::new("long change", Some(LONG), LONG_OTHER, (64, 64)).long(43),
     Shape::new("long destroy", Some(LONG), LONG, (0, 0)).destroy().long(43),
     Shape::new("long growth", Some(SMALL), LONG, (64, 64)).long(43),
+    Shape::new("clusters", None, CLUSTERS, (5, 0)).long(13),
+    Shape::new("clusters change", Some(CLUSTERS), CLUSTERS_LATER, (5, 0)).long(13),
+    Shape::new("clusters end", Some(CLUSTERS), CLUSTERS, (0, 0)).destroy().long(13),
 ];

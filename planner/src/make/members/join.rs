@@ -19,7 +19,8 @@ impl Planner<'_> {
         for wanted in roll.wanted.clone() {
             let Some(member) = wanted.row.and_then(|row| self.member(row)) else { continue };
             let stays = Some(&member.version) == wish.as_ref();
-            if member.stage == Stage::Draining && stays && !member.cordoned && !self.unreachable(&wanted.host) {
+            let reached = self.reach.covers(&wanted.host) && !self.unreachable(&wanted.host);
+            if member.stage == Stage::Draining && stays && !member.cordoned && reached {
                 self.member_step(&roll.name, &wanted, Task::Uncordon, Reason::Unfinished, Vec::new());
             }
         }
@@ -100,8 +101,8 @@ impl Planner<'_> {
     fn keep_in_order(&mut self, roll: &mut Roll<'_>, wanted: &Wanted, spec: &ClusterSpec) {
         let (Some(row), Some(pool)) = (wanted.row, self.pools[wanted.id.0].name.clone()) else { return };
         let Some(member) = self.member(row).cloned() else { return };
-        let settled = member.stage == Stage::Joined || member.cordoned && member.stage == Stage::Draining;
-        if !self.reach.covers(&wanted.host) || !settled {
+        // What it was cut off in is ended first, in this plan.
+        if !self.reach.covers(&wanted.host) || self.unreachable(&wanted.host) {
             return;
         }
         if member.role != wanted.role {

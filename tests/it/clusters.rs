@@ -58,7 +58,10 @@ fn clusters_are_made_shown_and_destroyed() {
     t.file("flannel.yml", FLANNEL);
     t.file("pool.yaml", SMALL);
     assert_snapshot!("made", t.run("plan"));
-    assert_snapshot!("applied", t.run("apply --yes --parallelism 1"));
+    // What a host needs grows; who comes after whom is what counts here.
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\d+ items done", "[N] items done");
+    settings.bind(|| assert_snapshot!("applied", t.run("apply --yes --parallelism 1")));
     let again = t.run("plan --detailed-exitcode");
     assert!(again.starts_with("exit 0"), "{again}");
     assert_eq!(live(t.root()), (7, 0));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pool_inventory::{
     Kind, Money, Name, Percent,
-    desired::{Apart, Hosts, Optimize, Place, PoolSpec, Spread},
+    desired::{Apart, Hosts, Optimize, Place, PoolSpec, Role, Spread},
     market::Change,
     object::{HostSpec, Recorded, Spec, Status},
 };
@@ -59,7 +59,9 @@ impl<'a> Planner<'a> {
         let numbered = self.pools[id.0].decl.is_some_and(|decl| !matches!(decl.hosts, Hosts::Named(_)));
         let Some(row) = self.newest(id.0, id.1).filter(|_| quiet && numbered && member.wished) else { return false };
         let world = &self.world.rows[row];
-        let ready = world.sight.there().is_some_and(|seen| seen.status == Status::Ready);
+        // What controls a cluster is not put at stake to save something.
+        let controls = world.now.member.as_ref().is_some_and(|member| member.role == Role::ControlPlane);
+        let ready = !controls && world.sight.there().is_some_and(|seen| seen.status == Status::Ready);
         let old = self.old_enough(&world.now);
         let reached = self.reach.covers(&world.now.address);
         if ready && reached && !old {

@@ -138,7 +138,8 @@ pub fn state(member: &Member<'_>) -> Question {
         library: Library::Kubernetes,
         call: format!("ask_member {} {}", quote(member.id), member.role),
         simulated: "absent".into(),
-        limit: MINUTE,
+        // Another session may be at it.
+        limit: JOIN,
     }
 }
 

@@ -48,8 +48,23 @@ probe_member() {
   esac
   denied 'only root can make it a member'
 }
-# ask_member ID ROLE: its state in a word.
-ask_member() { member_state "$1" "$2"; echo "$state"; }
+# ask_member ID ROLE: its state in a word, once nobody is changing it.
+ask_member() {
+  alone member_state "$1" "$2" || return
+  # A worker that its cluster does not know is none, whatever is on its disk.
+  if [ "$state$2" = wholeworker ] && own get node "$(node_name)" -o name 2>&1 | grep -q NotFound; then
+    mark "$1" "$2" begun && state=half || return
+  fi
+  echo "$state"
+}
+# alone COMMAND...: one session at a time. One that lost its client goes on to the end of what it does: a join that looks half
+# done may be whole in a moment, and what is cleared away meanwhile would be missing for good.
+alone() {
+  mkdir -p /run/pool && exec 9>/run/pool/member.lock && lim 600 flock 9 || return
+  "$@"; done_with=$?
+  exec 9>&-
+  return "$done_with"
+}
 # masked COMMAND...: what it says, without what opens doors.
 masked() {
   "$@" >"$tmp/out" 2>&1 </dev/null; st=$?
@@ -58,7 +73,8 @@ masked() {
 }
 # act_init ID: begins a cluster with the configuration in $f. What was cut off goes on where the API answers; where it does
 # not, there was no cluster yet.
-act_init() {
+act_init() { alone do_init "$@"; }
+do_init() {
   member_state "$1" control-plane
   case $state in
     whole) start_kubelet && await_api 120; return;;
@@ -87,7 +103,8 @@ await_api() {
   done
 }
 # act_join ID ROLE: joins with the configuration in $f. What was begun and not finished is cleared away first.
-act_join() {
+act_join() { alone do_join "$@"; }
+do_join() {
   member_state "$1" "$2"
   case $state in
     whole) start_kubelet; return;;
@@ -200,7 +217,8 @@ reset_member() {
   rm -f -- "$member_note"
 }
 # act_reset ID: only what is ours.
-act_reset() {
+act_reset() { alone do_reset "$@"; }
+do_reset() {
   member_state "$1" worker
   [ "$state" != absent ] || { rm -f -- "$member_note"; held=1; return 0; }
   read -r a b c 2>/dev/null <"$member_note" || a=

@@ -7,9 +7,11 @@ from world import Kubernetes, standing, timed
 
 def killed_everywhere():
     """`pool` is killed once at every boundary: each phase of each host, each step; every apply goes on where the last one stopped."""
-    bed.fresh("k1", "k2", "k3")
+    first, *workers = hosts = ("k5", "k6", "k7")
+    bed.fresh(*hosts)
     with Kubernetes("kills") as world:
-        world.kubernetes()
+        world.first = first
+        world.kubernetes(control=[first], workers=workers)
         met, runs, begun = set(), 0, time.monotonic()
         while True:
             runs += 1
@@ -26,14 +28,15 @@ def killed_everywhere():
                 break
             assert runs < 200, "it never ends"
         timed(f"{runs} applies, {len(met)} boundaries", begun)
-        for host in ("k1", "k2", "k3"):
+        for host in hosts:
             phases = {phase for address, phase in met if address.endswith(f"/{host}")}
             print(f"    {host}: {', '.join(sorted(phases))}", flush=True)
             assert {"bootstrap started", "package", "file", "runtime", "sysctl", "packages", "bootstrap done", "member"} <= phases, phases
-        world.expect(["k1"], ["k2", "k3"])
+        world.expect([first], workers)
         world.nothing_to_do()
-        world.serve("k2", "k3")
+        world.serve(*workers)
         world.destroy()
+    bed.down(*hosts)
 
 
 def killed_while_leaving():

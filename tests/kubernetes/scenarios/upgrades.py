@@ -9,7 +9,8 @@ def minor_upgrade():
     """One minor release up, with a workload: a snapshot before, the workers one after the other; a worker that fails goes back."""
     with standing() as world:
         world.serve("k2", "k3")
-        bed.on("k3", "printf 'Package: kubelet\\nPin: version 1.35*\\nPin-Priority: -1\\n' >/etc/apt/preferences.d/broken")
+        # The new kubelet cannot be installed there.
+        bed.on("k3", "cat >/etc/apt/apt.conf.d/99broken", stdin='DPkg::Pre-Install-Pkgs { "! grep -q kubelet_1.35"; };\n')
         world.kubernetes(version=bed.NEXT)
         begun = time.monotonic()
         said = world.apply(code=8, within=1500)
@@ -28,7 +29,7 @@ def minor_upgrade():
         assert nodes["k3"] == (True, False, f"v{bed.VERSION}", True), nodes
         assert bed.VERSION in bed.on("k3", "kubeadm version -o short")
         # And up again, once the cause is gone.
-        bed.on("k3", "rm /etc/apt/preferences.d/broken")
+        bed.on("k3", "rm /etc/apt/apt.conf.d/99broken")
         world.kubernetes(version=bed.NEXT)
         begun = time.monotonic()
         world.apply(within=600)

@@ -5,8 +5,11 @@ case ${1:-3} in k*) hosts="${*#k}";; *) hosts=$(seq ${1:-3});; esac
 docker_up
 $DOCKER network inspect poolk8s >/dev/null 2>&1 || $DOCKER network create --subnet $SUBNET.0/24 --gateway $SUBNET.1 \
   -o com.docker.network.driver.mtu=1400 -o com.docker.network.bridge.name=poolk8s poolk8s >/dev/null
-# kube-proxy wants this value and cannot write it from inside a network namespace: give it to the machine, keep the old one
-f=/proc/sys/net/netfilter/nf_conntrack_max; [ -f $BED/conntrack.old ] || cat $f >$BED/conntrack.old; echo 131072 >$f
+# Hosts share these with the machine, and kube-proxy and the kubelets of many hosts want more of them: keep the old values.
+give() { [ -f $BED/$2.old ] || cat $1/$2 >$BED/$2.old; [ "$(cat $1/$2)" -ge $3 ] && [ $2 != nf_conntrack_max ] || echo $3 >$1/$2; }
+give /proc/sys/net/netfilter nf_conntrack_max 131072
+give /proc/sys/fs/inotify max_user_instances 2048
+give /proc/sys/fs/inotify max_user_watches 524288
 $DOCKER inspect poolk-mirror >/dev/null 2>&1 || $DOCKER run -d --name poolk-mirror --hostname mirror --network poolk8s --ip $SUBNET.2 \
   -v $BED/registry:/registry -v $BED/pki:/pki:ro -v $BED/srv:/srv:ro --entrypoint /bin/sh poolbed/host:bookworm -c \
   'cd /opt/bed; ./hello -dir /srv -listen :80 & ./docker-registry serve /pki/auth.yml & exec ./docker-registry serve /pki/open.yml' >/dev/null

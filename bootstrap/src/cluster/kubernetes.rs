@@ -207,7 +207,12 @@ pub fn upgrade_kubelet(member: &Member<'_>) -> Vec<Command> {
 pub fn rollback(member: &Member<'_>) -> Vec<Command> {
     let version = member.spec.version.to_string();
     let call = format!("act_rollback {}", words([&version, &*member.spec.package(), list(member.spec)]));
-    let command = Command::new(item("rollback", &version), format!("probe_version {version}"), Act::Call(call), JOIN);
+    let command = Command::new(
+        item("rollback", &version),
+        format!("probe_packages {}", words([&version, &*member.spec.package()])),
+        Act::Call(call),
+        JOIN,
+    );
     vec![kubernetes(command), ready(member)]
 }
 

@@ -234,6 +234,13 @@ parts_run() {
   done
 }
 probe_version() { runs "$1" && ok || { differs "runs $(kubelet --version), not v$1"; denied 'only root can upgrade'; }; }
+# probe_packages VERSION PACKAGE: whether all three packages are those, and run.
+probe_packages() {
+  for x in kubeadm kubelet kubectl; do
+    [ "$(kube_version "$x")" = "$2" ] || { differs "$x is not of version $2"; denied 'only root can install packages'; return; }
+  done
+  probe_version "$1"
+}
 # act_upgrade FIRST(1|0) VERSION PACKAGE LIST IGNORED: all but the kubelet, which is changed once the node is empty.
 act_upgrade() {
   # What was cut off later is not begun again here: by then the node may be empty already.

@@ -676,6 +676,26 @@ fn settle(world: &mut World) {
     panic!("30 runs, and there is still something to do:\n{}", render(&sound(world, Scope::default()).unwrap()));
 }
 
+/// A machine that broke, of a pool that is protected, joins no cluster before it is well.
+#[test]
+fn what_is_broken_and_protected_does_not_join() {
+    let mut world = start();
+    let run = Event::Run(Asked::Target(0), 8208390619022769816, usize::MAX);
+    let events = [
+        Event::Cluster(0, 0, 0),
+        Event::Scale(1, 2),
+        Event::Protect(1, true),
+        Event::Range(3, 0, 2),
+        run,
+        Event::Fail(157552977058554747),
+        Event::Cluster(1, 0, 106),
+    ];
+    for event in &events {
+        happen(&mut world, event);
+    }
+    settle(&mut world);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

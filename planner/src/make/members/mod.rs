@@ -212,7 +212,8 @@ impl<'a> Planner<'a> {
 
     /// The steps after which a host can be worked on; none: it is not to be touched now.
     fn ready_to_join(&mut self, wanted: &Wanted) -> Option<Vec<DraftId>> {
-        if !self.reach.covers(&wanted.host) {
+        // A machine that is broken, or stays off, joins once it is well.
+        if !self.reach.covers(&wanted.host) || self.is_down(&wanted.host) {
             return None;
         }
         if let Some(step) = self.booted.get(&wanted.id) {

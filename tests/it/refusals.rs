@@ -133,7 +133,7 @@ fn a_full_disk_in_the_middle_loses_nothing() {
         return;
     }
     let result = std::panic::catch_unwind(|| {
-        fs::write(dir.path().join("pool.yaml"), INVENTORY.replace("hosts: 2", "hosts: 400")).expect("an inventory");
+        fs::write(dir.path().join("pool.yaml"), INVENTORY.replace("hosts: 2", "hosts: 1500")).expect("an inventory");
         // Whatever point it fails at: a clear error, never a panic.
         let hit = pool(dir.path(), &["apply", "--yes", "--observe", "providers"]);
         assert!(!hit.status.success() && !text(&hit).contains("panicked"), "{}", text(&hit));

@@ -92,7 +92,7 @@ impl Planner<'_> {
     }
 
     /// The newest generation of what an errand needs, if it is there.
-    fn standing(&self, address: &Address) -> Result<usize, Why> {
+    pub(crate) fn standing(&self, address: &Address) -> Result<usize, Why> {
         let row = self.world.of(address).next_back().ok_or(Why::NotThere)?;
         let world = &self.world.rows[row];
         match () {

@@ -78,7 +78,13 @@ impl World {
             object.spec.host().is_some()
                 && object.status == Status::Ready
                 && object.owner.as_ref().map_or(object.name == *host, |owner| owner.address.name == *host)
-        }) || self.recorded.iter().any(|row| row.adopted && row.address == Address::host(host))
+        }) || self.recorded.iter().filter(|row| row.address == Address::host(host)).any(|row| {
+            // A machine that was renamed carries its old name.
+            let own = |object: &pool_inventory::object::Observed| {
+                Some(&object.id) == row.id.as_ref() && object.status == Status::Ready
+            };
+            row.adopted || self.clouds.values().flatten().any(own)
+        })
     }
 
     fn answers(&self, row: &Recorded) -> bool {

@@ -18,7 +18,7 @@ use pool_planner::{
     plan,
     plan::Why,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use crate::{
     render::render,
@@ -676,6 +676,13 @@ fn settle(world: &mut World) {
     panic!("30 runs, and there is still something to do:\n{}", render(&sound(world, Scope::default()).unwrap()));
 }
 
+/// The same worlds each time, so that what passed passes; PROPTEST_RNG_SEED and PROPTEST_CASES ask for others.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let rng_seed = if usual.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { usual.rng_seed };
+    ProptestConfig { failure_persistence: None, rng_seed, ..usual }
+}
+
 /// A machine that broke, of a pool that is protected, joins no cluster before it is well.
 #[test]
 fn what_is_broken_and_protected_does_not_join() {
@@ -697,7 +704,7 @@ fn what_is_broken_and_protected_does_not_join() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn whatever_happens_plans_are_sound_and_come_to_rest(

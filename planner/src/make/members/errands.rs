@@ -12,6 +12,7 @@ use crate::{
 impl Planner<'_> {
     /// Cordons, drains or uncordons a member.
     pub(crate) fn member_errand(&mut self, host: &Address, care: Care) -> Result<(), Why> {
+        self.standing(host)?;
         self.stand_still();
         let row = self.world.of(host).next_back().and_then(|row| self.member(row));
         let cluster = row.map(|member| member.cluster.clone()).ok_or(Why::NotThere)?;

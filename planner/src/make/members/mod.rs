@@ -235,8 +235,10 @@ impl<'a> Planner<'a> {
         let id = self.id_of(host);
         let state = &self.states[id.0][id.1];
         let row = self.newest(id.0, id.1).filter(|_| !state.remade && !state.renewed && !state.power_on);
-        let seen = row.and_then(|row| self.world.rows[row].sight.there());
-        seen.is_some_and(|seen| matches!(seen.status, Status::Failed(_) | Status::Stopped))
+        let Some(world) = row.map(|row| &self.world.rows[row]) else { return false };
+        // Nothing is done on hosts of a provider that did not answer.
+        let seen = world.sight.there();
+        world.unseen() || seen.is_some_and(|seen| matches!(seen.status, Status::Failed(_) | Status::Stopped))
     }
 
     fn member_step(

@@ -140,7 +140,7 @@ fn a_full_disk_in_the_middle_loses_nothing() {
         assert!(mount(&["-o", "remount,size=200m", &place]));
         expect(dir.path(), &["apply", "--yes", "--observe", "providers"], 0);
         expect(dir.path(), &["plan", "--detailed-exitcode"], 0);
-        assert_eq!(live(dir.path()), (400, 0));
+        assert_eq!(live(dir.path()), (1500, 0));
     });
     assert!(std::process::Command::new("umount").arg(&place).status().expect("umount").success());
     if let Err(panic) = result {

@@ -8,13 +8,13 @@ use pool_bootstrap::{
 };
 use pool_inventory::{
     Address, Name, Text,
-    desired::{Access, Desired, Role, SecretRef},
+    desired::{Access, Desired, Hosts, Role, SecretRef},
     market::{Capabilities, ClusterSeen, Feature, HostSeen, MemberSeen},
-    object::{HostMount, KnownHost, Membership, Recorded},
+    object::{Endpoint, HostMount, KnownHost, Membership, Recorded},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::{connect::Hosts, wanted};
+use crate::{connect, wanted};
 
 /// Longest time for one host; a host that hangs is late, not fatal.
 const HOST_LIMIT: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub async fn hosts(
     desired: &Desired,
     recorded: &[Recorded],
     capabilities: &BTreeMap<Name, Capabilities>,
-    ways: Arc<Hosts>,
+    ways: Arc<connect::Hosts>,
     parallel: usize,
 ) -> Found {
     let slots = Arc::new(Semaphore::new(parallel.max(1)));
@@ -148,14 +148,32 @@ fn probe(
         return None;
     }
     let access = pool_planner::input::access(desired, pool, &row.address.name, &row.provider).cloned();
-    Some(Probe { row: row.clone(), access, want, mounts })
+    let mut row = row.clone();
+    row.endpoint = Some(declared(&spec.hosts, &row.address.name, endpoint, access.as_ref()));
+    Some(Probe { row, access, want, mounts })
+}
+
+/// Where a host answers: what the inventory says of it now comes before what is recorded. A host with a new key is seen
+/// with that key, in the very plan that records it.
+fn declared(hosts: &Hosts, name: &str, recorded: &Endpoint, access: Option<&Access>) -> Endpoint {
+    let mut at = recorded.clone();
+    let Hosts::Named(named) = hosts else { return at };
+    let Some(host) = named.get(name) else { return at };
+    if !host.address.is_empty() {
+        at.host.clone_from(&host.address);
+        at.port = access.map_or(at.port, |access| access.port);
+    }
+    if let Some(key) = &host.host_key {
+        at.host_keys = vec![key.clone()];
+    }
+    at
 }
 
 fn unreachable(why: String) -> Told {
     Told { seen: HostSeen::Unreachable(why.into()), members: None, mute: false }
 }
 
-async fn ask(ways: &Hosts, probe: &Probe) -> Told {
+async fn ask(ways: &connect::Hosts, probe: &Probe) -> Told {
     let endpoint = match &probe.row.endpoint {
         Some(endpoint) => endpoint,
         None => return unreachable("it has no address".to_owned()),

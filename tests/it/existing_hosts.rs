@@ -141,6 +141,26 @@ fn a_wrong_host_key_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_host_with_a_new_key_is_put_in_order_by_the_apply_that_records_the_key() {
+    let mut fleet = Fleet::new();
+    fleet.start("alpha", "127.0.0.2");
+    let dir = inventory(&fleet, &[("alpha", "127.0.0.2", fleet.host_key("alpha"))]);
+    expect(&dir, &["apply", "--yes"], 0);
+    // It was installed anew: another key, and an empty disk.
+    let (_, mut alpha) = fleet.servers.pop().expect("alpha");
+    alpha.kill().and_then(|()| alpha.wait().map(|_| ())).expect("alpha ends");
+    fs::remove_dir_all(fleet.path().join("alpha")).expect("its files go");
+    fs::remove_dir_all(fleet.path().join("result/alpha")).expect("what was done goes");
+    fleet.start("alpha", "127.0.0.2");
+    let plan = expect(&dir, &["plan"], 0);
+    assert!(plan.contains("shows the host key ssh-ed25519 SHA256:"), "{plan}");
+    inventory(&fleet, &[("alpha", "127.0.0.2", fleet.host_key("alpha"))]);
+    expect(&dir, &["apply", "--yes"], 0);
+    assert!(fleet.path().join("result/alpha/stamp").exists(), "one apply was enough");
+    expect(&dir, &["plan", "--detailed-exitcode"], 0);
+}
+
+#[test]
 fn one_hanging_and_one_refusing_host_stop_nobody_and_are_resumed() {
     let mut fleet = Fleet::new();
     for (name, address) in [("alpha", "127.0.0.2"), ("beta", "127.0.0.3"), ("gamma", "127.0.0.4")] {

@@ -26,6 +26,7 @@ pub(super) fn check(facts: &Facts<'_>, notes: &mut Notes) {
         begins(facts, doing, begun.contains(&doing.cluster), inits.get(&doing.cluster).copied(), notes);
     }
     one_by_one(facts, &steps, notes);
+    in_turn(facts, &steps, notes);
     left_first(facts, &steps, notes);
     control(facts, &steps, notes);
     versions(facts, &steps, notes);
@@ -167,6 +168,29 @@ fn one_by_one(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
             if !facts.waits(step.id, a.step.id) && !facts.waits(a.step.id, step.id) {
                 a.wrong(notes, format!("it runs beside step {} on its host", step.id.0));
             }
+        }
+    }
+}
+
+/// Control planes that stay are bootstrapped one after the other.
+fn in_turn(facts: &Facts<'_>, steps: &[Doing<'_>], notes: &mut Notes) {
+    if !facts.input.scope.errands.is_empty() {
+        return;
+    }
+    let left = |step: &Step| {
+        let leaves = |doing: &Doing<'_>| matches!(doing.task, Task::Leave { .. }) && doing.host == step.address;
+        steps.iter().any(leaves)
+    };
+    let mut last: BTreeMap<&Name, &Step> = BTreeMap::new();
+    for step in facts.plan.steps.iter().filter(|step| matches!(step.action, Action::Bootstrap { .. }) && !left(step)) {
+        let row = facts.rows.get(&(&step.address, step.generation));
+        let Some(cluster) = row.and_then(|row| controlled(row)) else { continue };
+        match last.insert(cluster, step) {
+            Some(before) if !facts.waits(step.id, before.id) => {
+                let detail = format!("it does not wait for the bootstrap of the control plane {}", before.address);
+                notes.add(Rule::Member, Some(step.id), Some(&step.address), detail);
+            }
+            _ => {}
         }
     }
 }

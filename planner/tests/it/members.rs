@@ -88,6 +88,16 @@ fn faults_of_an_upgrade() {
 }
 
 #[test]
+fn control_planes_are_bootstrapped_in_turn() {
+    let mut world = applied();
+    for pool in ["master", "web"] {
+        world.pool(pool, 3).bootstrap.packages.insert("jq".into());
+    }
+    let changed = planned(&world, Scope::default());
+    finds(Rule::Member, &changed, |p, _| unneed(p, ("bootstrap", "host/master-1"), ("bootstrap", "host/master-0")));
+}
+
+#[test]
 fn who_is_a_member_elsewhere_leaves_first() {
     let mut world = applied();
     world.desired.clusters.clear();

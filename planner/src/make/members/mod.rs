@@ -100,20 +100,35 @@ impl<'a> Planner<'a> {
         // Who leaves one cluster may join another.
         let mut rolls: Vec<Roll<'_>> = names.iter().map(|name| self.roll(name)).collect();
         for roll in &mut rolls {
-            if let Some(why) = self.silent(roll) {
-                let idle = roll.going.is_empty() && roll.wanted.iter().all(|wanted| wanted.row.is_some());
-                if !idle || roll.spec.is_some() {
-                    self.decline(&Address::cluster(&roll.name), why);
-                }
+            let silent = self.silent(roll);
+            if silent.is_some() {
                 roll.going.retain(|row| self.goes_anyway(*row));
-                roll.wanted.clear();
             }
             self.leaves(roll);
+            self.bootstraps_in_turn(roll);
+            if let Some(why) = silent {
+                self.decline(&Address::cluster(&roll.name), why);
+                roll.wanted.clear();
+            }
         }
         for roll in &mut rolls {
             self.settle_down(roll);
             if self.upgrades(roll) {
                 self.joins(roll);
+            }
+        }
+    }
+
+    /// A bootstrap may start what runs containers anew, and etcd with it: control planes have theirs one after the other.
+    fn bootstraps_in_turn(&mut self, roll: &mut Roll<'_>) {
+        for (&(pool, host), &step) in &self.booted {
+            let state = &self.states[pool][host];
+            let row = self.newest(pool, host).filter(|_| !state.remade && !state.renewed);
+            let controls = row.and_then(|row| self.member(row)).is_some_and(|m| m.cluster == roll.name && controls(m));
+            let leaves = self.touched.contains_key(&(self.pools[pool].hosts[host].address.clone(), state.generation));
+            if controls && !leaves {
+                self.drafts.needs(step, roll.last);
+                roll.last = Some(step);
             }
         }
     }

@@ -99,17 +99,17 @@ fn kubernetes(command: Command) -> Command {
 
 /// Begins the cluster at this host.
 pub fn init(facts: &Facts, member: &Member<'_>) -> Vec<Command> {
-    let act = Act::Fed { call: format!("act_init {}", quote(member.id)), content: kubeadm::init(facts, member).into() };
-    vec![become_member(member, act)]
+    let version = member.spec.version.to_string();
+    let arguments = words([member.id, &version, &*member.spec.package(), list(member.spec)]);
+    let content = kubeadm::init(facts, member).into();
+    vec![become_member(member, Act::Fed { call: format!("act_init {arguments}"), content })]
 }
 
 /// Joins this host, and waits until it is ready for work.
 pub fn join(facts: &Facts, member: &Member<'_>, ticket: &Ticket) -> Vec<Command> {
-    let act = Act::Fed {
-        call: format!("act_join {} {}", quote(member.id), member.role),
-        content: kubeadm::join(facts, member, ticket).into(),
-    };
-    vec![become_member(member, act), ready(member)]
+    let arguments = words([member.id, member.role.as_str(), &*member.spec.package(), list(member.spec)]);
+    let content = kubeadm::join(facts, member, ticket).into();
+    vec![become_member(member, Act::Fed { call: format!("act_join {arguments}"), content }), ready(member)]
 }
 
 fn become_member(member: &Member<'_>, act: Act) -> Command {

@@ -1,4 +1,5 @@
 # What runs containers, and what a Kubernetes node stands on.
+kube=/etc/kubernetes
 # stale UNIT FILE...: why a service must be started anew; nothing: it runs, and with what its files say now. A note of our
 # own start tells what it read; without one, the file must be older than the start.
 stale() {
@@ -32,7 +33,21 @@ act_engine() {
   [ -n "$(stale "$@")" ] || { held=1; return 0; }
   unit=$1; shift
   systemctl daemon-reload && systemctl -q enable "$unit" && lim 120 systemctl restart "$unit" || return
-  mkdir -p /run/pool && echo "$(systemctl show -p MainPID --value "$unit") $(sum_of "$@")" >"/run/pool/$unit"
+  mkdir -p /run/pool && echo "$(systemctl show -p MainPID --value "$unit") $(sum_of "$@")" >"/run/pool/$unit" || return
+  # On a control plane the kubelet may start etcd and the API server anew, some seconds later.
+  read -r a b 2>/dev/null </var/lib/pool/member || b=''
+  [ "$b" != 'control-plane done' ] || calm 15 180
+}
+# calm TIMES SECONDS: until the API that this host asks has been ready that often in a row, a second apart.
+calm() {
+  times=$1 row=0 conf=$kube/kubelet.conf end_at=$(($(date +%s) + $2))
+  [ ! -e "$kube/admin.conf" ] || conf=$kube/admin.conf
+  while :; do
+    if [ "$(lim 10 kubectl --kubeconfig "$conf" get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
+    [ "$row" -lt "$times" ] || return 0
+    [ "$(date +%s)" -lt "$end_at" ] || { echo "the API is not ready after $2 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
+    sleep 1
+  done
 }
 # probe_program PATH WHAT BROUGHT: something that others must have put there; BROUGHT is 1 where what is done before may do so.
 probe_program() {

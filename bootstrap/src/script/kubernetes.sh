@@ -1,6 +1,6 @@
 # Members of Kubernetes clusters. Cluster ids are LINEAGE/CLUSTER; a note on each host says whose member it is, and whether it
 # became one in full.
-kube=/etc/kubernetes member_note=/var/lib/pool/member
+member_note=/var/lib/pool/member
 kc() { lim "${kc_limit:-60}" kubectl --kubeconfig "$kube/admin.conf" "$@"; }
 # own ARGUMENT...: as the node itself, which may read itself.
 own() { lim 20 kubectl --kubeconfig "$kube/kubelet.conf" "$@"; }
@@ -71,17 +71,28 @@ masked() {
   sed -E 's/[a-z0-9]{6}\.[a-z0-9]{16}/<token>/g; s/[0-9a-f]{64}/<key>/g' "$tmp/out" >&2
   return "$st"
 }
-# act_init ID: begins a cluster with the configuration in $f. What was cut off goes on where the API answers; where it does
-# not, there was no cluster yet.
+# kube_at PACKAGE LIST: the three packages have that version. What a host was before may have left another one.
+kube_at() {
+  for x in kubeadm kubelet kubectl; do
+    [ "$(kube_version "$x")" != "$1" ] || continue
+    kube_install "$2" "kubeadm=$1" "kubelet=$1" "kubectl=$1" && apt-mark hold kubeadm kubelet kubectl >/dev/null &&
+      systemctl daemon-reload
+    return
+  done
+}
+# act_init ID VERSION PACKAGE LIST: begins a cluster with the configuration in $f. What was cut off goes on where the API
+# answers with that version; where it does not, there was no cluster yet.
 act_init() { alone do_init "$@"; }
 do_init() {
   member_state "$1" control-plane
   case $state in
     whole) start_kubelet && await_api 120; return;;
     foreign) echo "$why" >&2; return 1;;
-    half) if [ -e "$kube/admin.conf" ] && await_api 30; then finish_init "$1"; return; fi; reset_member || return;;
+    half)
+      if [ -e "$kube/admin.conf" ] && runs "$2" && await_api 30; then finish_init "$1"; return; fi
+      reset_member || return;;
   esac
-  mark "$1" control-plane begun && masked lim 600 kubeadm config images pull --config "$f" || return
+  kube_at "$3" "$4" && mark "$1" control-plane begun && masked lim 600 kubeadm config images pull --config "$f" || return
   masked lim 600 kubeadm init --config "$f" --upload-certs && await_api 60 && mark "$1" control-plane done
 }
 finish_init() {
@@ -102,7 +113,7 @@ await_api() {
     sleep 0.3
   done
 }
-# act_join ID ROLE: joins with the configuration in $f. What was begun and not finished is cleared away first.
+# act_join ID ROLE PACKAGE LIST: joins with the configuration in $f. What was begun and not finished is cleared away first.
 act_join() { alone do_join "$@"; }
 do_join() {
   member_state "$1" "$2"
@@ -111,7 +122,7 @@ do_join() {
     foreign) echo "$why" >&2; return 1;;
     half) reset_member || return;;
   esac
-  mark "$1" "$2" begun && masked lim 600 kubeadm join --config "$f" && mark "$1" "$2" done
+  kube_at "$3" "$4" && mark "$1" "$2" begun && masked lim 600 kubeadm join --config "$f" && mark "$1" "$2" done
 }
 # probe_ready NAME VERSION, act_ready NAME VERSION SECONDS: whether the cluster takes the node for ready, as itself sees it.
 node_ready() {
@@ -257,17 +268,6 @@ act_upgrade() {
   done
   return 1
 }
-# calm TIMES SECONDS: until the API that this host asks has been ready that often in a row, a second apart.
-calm() {
-  times=$1 row=0 conf=$kube/kubelet.conf end_at=$(($(date +%s) + $2))
-  [ ! -e "$kube/admin.conf" ] || conf=$kube/admin.conf
-  while :; do
-    if [ "$(lim 10 kubectl --kubeconfig "$conf" get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
-    [ "$row" -lt "$times" ] || return 0
-    [ "$(date +%s)" -lt "$end_at" ] || { echo "the API is not ready after $2 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
-    sleep 1
-  done
-}
 # act_kubelet VERSION PACKAGE LIST
 act_kubelet() {
   if runs "$1"; then start_kubelet; return; fi
@@ -280,8 +280,7 @@ act_kubelet() {
 act_rollback() {
   [ ! -e "$kube/manifests/kube-apiserver.yaml" ] || grep -q "image: .*:v$1\$" "$kube/manifests/kube-apiserver.yaml" ||
     { echo 'its API server runs another version; only a snapshot brings that back' >&2; return 1; }
-  kube_install "$3" "kubeadm=$2" "kubelet=$2" "kubectl=$2" && apt-mark hold kubeadm kubelet kubectl >/dev/null &&
-    systemctl daemon-reload && lim 120 systemctl restart kubelet
+  kube_at "$2" "$3" && lim 120 systemctl restart kubelet
 }
 # act_snapshot FILE: what etcd holds; and beside it what this control plane is made of, without which that is worth nothing.
 act_snapshot() {
@@ -311,10 +310,7 @@ act_restore() {
       etcdutl snapshot restore /work/snapshot.db --data-dir /work/data --name "$name" --initial-cluster "$name=$peer" \
       --initial-advertise-peer-urls "$peer" || return
   [ -d "$work/data/member" ] || { echo 'nothing came out of the snapshot' >&2; return 1; }
-  package=$(cat "$1.packages")
-  [ "$(kube_version kubeadm)" = "$package" ] ||
-    { kube_install "$2" "kubeadm=$package" "kubelet=$package" "kubectl=$package" && apt-mark hold kubeadm kubelet kubectl >/dev/null; } || return
-  mkdir -p "$work/manifests" || return
+  kube_at "$(cat "$1.packages")" "$2" && mkdir -p "$work/manifests" || return
   set +f; mv -f "$kube"/manifests/*.yaml "$work/manifests/" 2>/dev/null; set -f
   stopped 120 || return
   [ ! -d /var/lib/etcd/member ] || mv -- /var/lib/etcd/member "${1%/*}/before-$(date +%Y%m%d%H%M%S)" || return

@@ -21,6 +21,8 @@ STANDING = bed.STATE / "standing"
 class World:
     """An inventory and its state. For `with`: the folder goes at the end, unless something failed."""
 
+    user = "root"
+
     def __init__(self, name, folder=None):
         self.name = name
         self.dir = Path(folder or tempfile.mkdtemp(prefix=f"pool-{name}-"))
@@ -49,7 +51,7 @@ class World:
         self.text = {
             "version": 1,
             "name": self.name,
-            "providers": {"hosts": {"type": "ssh", "ssh": {"user": "root", "key": {"file": "id"}}}},
+            "providers": {"hosts": {"type": "ssh", "ssh": {"user": self.user, "key": {"file": "id"}}}},
             "pools": pools,
             # Scenarios say themselves what may go.
             "policy": {"max_destroyed": "100%", "max_replaced": "100%"},

@@ -3,7 +3,7 @@ import time
 
 import bed
 from scenarios.life import _bare
-from world import standing, timed
+from world import Kubernetes, standing, timed
 
 
 def second_control_plane():
@@ -26,6 +26,45 @@ def second_control_plane():
         assert len(_etcd(world)) == 1, _etcd(world)
         _bare("k4")
         bed.down("k4")
+
+
+def endpoint_by_name():
+    """An API that is known by a name, and logins that need sudo: the name is led to the second control plane, and the first leaves."""
+    first, second, worker = hosts = ("k5", "k6", "k7")
+    bed.fresh(*hosts)
+    with Kubernetes("named") as world:
+        world.user, world.first, named = "pool", first, {"endpoint": "api.pool.test:6443"}
+        _lead(hosts, first)
+        world.kubernetes(control=[first, second], workers=[worker], cluster=named)
+        begun = time.monotonic()
+        world.apply()
+        timed("three hosts", begun)
+        world.expect([first, second], [worker])
+        assert "https://api.pool.test:6443" in bed.on(worker, "cat /etc/kubernetes/kubelet.conf")
+        assert "https://api.pool.test:6443" in world.pool("cluster", "kubeconfig", "k8s")
+        world.nothing_to_do()
+        world.serve(worker)
+        _lead(hosts, second)
+        world.first = second
+        # Its pods hold the names that the host knew when they were started.
+        world.kubectl("-n", "kube-system", "rollout", "restart", "daemonset/kube-proxy")
+        world.kubectl("-n", "kube-system", "rollout", "status", "daemonset/kube-proxy", "--timeout=100s")
+        world.kubernetes(control=[second], workers=[worker], cluster=named)
+        begun = time.monotonic()
+        world.apply()
+        timed("the first one left", begun)
+        world.expect([second], [worker])
+        _bare(first)
+        world.nothing_to_do()
+        world.answers(worker)
+        world.destroy()
+    bed.down(*hosts)
+
+
+def _lead(hosts, to):
+    """The name of the API leads to this host, on all of them."""
+    for host in hosts:
+        bed.on(host, f"sed '/api.pool.test/d' /etc/hosts >/tmp/hosts; echo '{bed.address(to)} api.pool.test' >>/tmp/hosts; cat /tmp/hosts >/etc/hosts")
 
 
 def remove_and_rejoin():

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import time
 
 import bed
@@ -42,6 +43,27 @@ def containerd_upgraded():
         _sandboxed(world, workers[0])
         world.destroy()
     bed.down(*hosts)
+
+
+def images_without_a_registry():
+    """An archive of images is loaded: pods run from it where no registry has their image."""
+    image = "site.example.net/hello:7"
+    bed.fresh("k8")
+    with Kubernetes("archive") as world:
+        world.first = "k8"
+        archive = world.dir / "files/images.tar"
+        with subprocess.Popen(["tar", "-C", bed.STATE / "bin/hello", "-c", "hello"], stdout=subprocess.PIPE) as tar:
+            bed.run(*bed.DOCKER, "import", "--change", 'ENTRYPOINT ["/hello"]', "-", image, stdin=tar.stdout)
+        bed.run(*bed.DOCKER, "save", "-o", archive, image)
+        bed.run(*bed.DOCKER, "rmi", image)
+        runtime = {"type": "containerd", "registries": ["company"], "images": ["site"]}
+        artifacts = {"site": {"path": "files/images.tar", "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}}
+        world.kubernetes(control=["k8"], workers=(), runtime=runtime, cluster={"taints": {"masters": []}}, artifacts=artifacts)
+        world.apply()
+        world.serve("k8", image=image)
+        world.nothing_to_do()
+        world.destroy()
+    bed.down("k8")
 
 
 def no_sandbox():

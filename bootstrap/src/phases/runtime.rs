@@ -61,14 +61,14 @@ pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, R
 
 /// Archives of images, loaded once they are there; a note says which. What is not made for this machine was told.
 fn images(facts: &Facts, spec: &RuntimeSpec) -> Vec<Command> {
-    let how = match spec.kind {
-        RuntimeKind::Containerd => "ctr -n k8s.io images import",
-        RuntimeKind::Docker => "docker load -q -i",
+    let kind = match spec.kind {
+        RuntimeKind::Containerd => "containerd",
+        RuntimeKind::Docker => "docker",
     };
     let command = |(name, artifact): (&Name, &ArtifactRef)| {
         let digest = artifact.sha256(Arch::of_machine(&facts.arch))?;
-        let words = format!("{} {digest}", quote(&format!("{IMAGES}/{name}.tar")));
-        let act = Act::Call(format!("act_images {words} {how}"));
+        let words = format!("{} {digest} {kind}", quote(&format!("{IMAGES}/{name}.tar")));
+        let act = Act::Call(format!("act_images {words}"));
         let command = Command::new(item("images", name), format!("probe_images {words}"), act, LOAD);
         Some(Command { recheck: true, ..library(command) })
     };

@@ -67,6 +67,43 @@ act_shim() {
   if too_old "$1"; then echo 'gVisor needs containerd 1.7 or later' >&2; return 1; fi
   held=1
 }
+# probe_images FILE SHA256 KIND, act_images FILE SHA256 KIND: images that were loaded from a file; a note says which.
+images_there() {
+  have=" $(images_of "$3") "
+  {
+    read -r a && [ "$a" = "$2" ] || return
+    while read -r a; do case $have in *" $a "*|*" docker.io/$a "*|*" docker.io/library/$a "*) ;; *) return 1;; esac; done
+  } 2>/dev/null <"$1.loaded"
+}
+images_of() {
+  case $1 in docker) docker image ls --format '{{.Repository}}:{{.Tag}}';; *) ctr -n k8s.io images ls -q;; esac 2>/dev/null | tr '\n' ' '
+}
+# images_in FILE: their names, as `docker save` and as containerd write them.
+images_in() {
+  for x in manifest.json index.json; do tar -xOf "$1" "$x" 2>/dev/null; done |
+    grep -oE '"RepoTags": *\[[^]]*\]|"io.containerd.image.name": *"[^"]*"' | sed 's/^"[^"]*"://' | grep -oE '"[^"]+"' | tr -d '"' | sort -u
+}
+probe_images() {
+  images_there "$@" && { ok; return; }
+  missing; denied 'only root can load images'
+}
+act_images() {
+  images_there "$@" && { held=1; return 0; }
+  names=$(images_in "$1")
+  [ -n "$names" ] || { echo "$1 names no images; make it with docker save or ctr images export" >&2; return 1; }
+  case $3 in
+    docker) lim 1200 docker load -q -i "$1" >/dev/null || return;;
+    *)
+      lim 1200 ctr -n k8s.io images import "$1" >/dev/null || return
+      # No registry has them: the kubelet must not clear them away.
+      for x in $(images_of containerd); do
+        for y in $names; do
+          case $x in "$y"|docker.io/"$y"|docker.io/library/"$y") ctr -n k8s.io images label "$x" io.cri-containerd.pinned=pinned >/dev/null || return;; esac
+        done
+      done;;
+  esac
+  printf '%s\n' "$2" "$names" >"$1.loaded"
+}
 # probe_reach HOST PORT FILE: whether a port can be reached, asked only while FILE is not there.
 probe_reach() {
   [ ! -e "$3" ] || { ok; return; }

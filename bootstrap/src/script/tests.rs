@@ -239,3 +239,29 @@ fn services_are_looked_at_together() {
         );
     }
 }
+
+/// A command names functions as text: what no library has would only be missed on a host.
+#[test]
+fn functions_that_commands_call_exist() {
+    let all = [MOUNTS, ARTIFACTS, CONTAINERS, KUBERNETES, SWARM, PROBE_HEAD, ACT_HEAD, COMMON].concat();
+    let mut called = std::collections::BTreeSet::new();
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for start in ["\"probe_", "\"act_", "\"ask_"] {
+                    called.extend(text.match_indices(start).filter_map(|(at, _)| {
+                        let word = text[at + 1..].split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
+                        (!word.ends_with('_')).then(|| word.to_owned())
+                    }));
+                }
+            }
+        }
+    }
+    let missing: Vec<&String> = called.iter().filter(|name| !all.contains(&format!("\n{name}()"))).collect();
+    assert!(called.len() > 40 && missing.is_empty(), "of {} functions no script has {missing:?}", called.len());
+}

@@ -26,7 +26,7 @@ pub fn lines(address: &Address, steps: &[&Step], counts: &mut Counts) -> Vec<Lin
 
 fn line(address: &Address, step: &Step, task: &Task, drains: bool, counts: &mut Counts) -> Line {
     let (symbol, what) = match task {
-        Task::Init => (Symbol::Add, "begin the cluster as its first control plane".to_owned()),
+        Task::Init => (Symbol::Add, "begin the cluster".to_owned()),
         Task::Join { role } => (Symbol::Add, format!("join as {role}")),
         Task::Leave { reset, .. } => (Symbol::Remove, format!("leave{}", cleared(*reset))),
         Task::Drain => (Symbol::Change, "drain".to_owned()),

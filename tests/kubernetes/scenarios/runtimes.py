@@ -83,7 +83,6 @@ def no_sandbox():
 def _sandboxed(world, node):
     world.kubectl("apply", "-f", "-", stdin=SANDBOXED % node)
     begun = time.monotonic()
-    # Its first seconds are not calm with this kubelet.
     bed.until("the pod answers from its own kernel", lambda: "gvisor" in world.kubectl(
         "exec", "sandboxed", "--", "/hello", "-get", "http://127.0.0.1:8080/kernel", check=False).lower(), 120, 2)
     timed("a pod in gVisor", begun)

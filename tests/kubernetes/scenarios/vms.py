@@ -11,16 +11,17 @@ from world import World, timed
 VM, PORT = bed.STATE / "vm", 12209
 # Everything in it is emulated, and many times slower than a host.
 BOOT, INSTALL = 600, 900
+PACKAGES = r"dpkg-query -W -f '${Package} ${db:Status-Status}\n'"
 
 
 def power_cut():
-    """The power of a bare virtual machine goes while Docker and gVisor are unpacked, and while they are set up; the next apply goes on."""
+    """The power of a virtual machine goes while packages are unpacked, and again while they are set up; then Docker and gVisor run."""
     _vm("new")
     with World("vm") as world:
         _declare(world)
         begun = time.monotonic()
-        _cut_while(world, "dpkg unpacks", "--unpack")
-        _cut_while(world, "dpkg goes on", "--configure")
+        _cut_while(world, "half-installed")
+        _cut_while(world, "half-configured")
         resumed = time.monotonic()
         world.apply(within=INSTALL)
         timed("done after all", resumed)
@@ -43,21 +44,26 @@ def _declare(world):
     archive = world.dir / "files/gvisor.tar.gz"
     shutil.copy(bed.STATE / "srv/files/gvisor.tar.gz", archive)
     key = " ".join((VM / "host_key.pub").read_text().split()[:2])
-    bootstrap = {"runtime": {"type": "docker", "sandboxes": ["gvisor"]}, "unpack": {"gvisor": {"to": "/usr/local"}}}
+    bootstrap = {
+        "runtime": {"type": "docker", "sandboxes": ["gvisor"]},
+        "unpack": {"gvisor": {"to": "/usr/local"}},
+        # Debian's installer brings it, the image here does not: with AppArmor on, Docker would start no container.
+        "packages": ["apparmor"],
+    }
     hosts = {"vm1": {"address": "127.0.0.1", "host_key": key, "ssh": {"port": PORT}}}
     world.declare({"one": {"hosts": hosts, "place": {"on": ["hosts"]}, "bootstrap": bootstrap}},
                   artifacts={"gvisor": {"path": "files/gvisor.tar.gz", "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}})
 
 
-def _cut_while(world, what, words):
-    """Applies, and cuts the power while a dpkg with these words leaves packages half done."""
+def _cut_while(world, state):
+    """Applies, and cuts the power while dpkg has a package in this state."""
     begun = time.monotonic()
     process = world.start("apply", "--yes")
     try:
         # One line that stays open: to log in takes seconds.
-        _on(f"until pgrep -f '^(/usr/bin/)?dpkg .*{words}' && [ -n \"$(dpkg --audit)\" ]; do sleep 0.2; done >/dev/null", within=INSTALL)
+        _on(f"until pidof dpkg && {PACKAGES} | grep ' {state}$'; do sleep 0.1; done", within=INSTALL)
         _vm("cut")
-        timed(f"cut while {what}", begun)
+        timed(f"cut while {state}", begun)
         assert process.wait(120) != 0, world.log.read_text()
     finally:
         process.kill()
@@ -65,7 +71,9 @@ def _cut_while(world, what, words):
     begun = time.monotonic()
     _vm("boot")
     timed("booted", begun)
-    assert _on("dpkg --audit"), "nothing was half done"
+    half = _on(f"{PACKAGES} | grep -v ' installed$' || true").splitlines()
+    print(f"    found {', '.join(half)}", flush=True)
+    assert half, "nothing was"
 
 
 def _rebooted():
@@ -74,6 +82,8 @@ def _rebooted():
     bed.until("it is off", lambda: not _runs(), 180)
     begun = time.monotonic()
     _vm("boot")
+    # It answers before its services run.
+    _on("systemctl is-system-running --wait || true")
     timed("rebooted", begun)
 
 
@@ -105,8 +115,10 @@ def _vm(*words):
 
 
 def _runs():
-    pid = VM / "pid"
-    return pid.exists() and Path("/proc", pid.read_text().strip()).exists()
+    try:
+        return Path("/proc", (VM / "pid").read_text().strip()).exists()
+    except FileNotFoundError:
+        return False
 
 
 def _on(command, check=True, within=300, stdin=None):

@@ -30,14 +30,8 @@ const SETTINGS: [&str; 3] =
     ["net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"];
 
 /// Packages of the distribution that a node needs.
-pub(super) fn packages(facts: &Facts) -> Vec<&'static str> {
-    let mut all = vec!["iptables", "conntrack", "ethtool", "socat", "ebtables", "ca-certificates", "openssl"];
-    if facts.apparmor {
-        // The runtime loads its profile with it.
-        all.push("apparmor");
-    }
-    all
-}
+pub(super) const PACKAGES: [&str; 7] =
+    ["iptables", "conntrack", "ethtool", "socat", "ebtables", "ca-certificates", "openssl"];
 
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
     let Some(node) = &want.node else { return Ok(Vec::new()) };

@@ -18,9 +18,9 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {
     let mut all = want.packages.clone();
-    all.extend(want.runtime.iter().flat_map(|runtime| runtime::packages(&runtime.spec)).map(|name| Text::from(*name)));
+    all.extend(want.runtime.iter().flat_map(|runtime| runtime::packages(facts, &runtime.spec)).map(Text::from));
     if want.node.is_some() {
-        all.extend(node::packages(facts).into_iter().map(Text::from));
+        all.extend(node::PACKAGES.map(Text::from));
     }
     if !all.is_empty() && !facts.apt {
         return Err(Refusal::NoApt);

@@ -30,14 +30,18 @@ const DAEMON: &str = "/etc/docker/daemon.json";
 /// Where programs of sandboxes are looked for, unless the runtime has a folder of its own.
 const PROGRAMS: &str = "/usr/local/bin";
 
-/// Packages that a runtime needs.
-pub(super) fn packages(runtime: &RuntimeSpec) -> &'static [&'static str] {
-    match (runtime.kind, &runtime.programs) {
-        (RuntimeKind::Containerd, None) => &["containerd", "runc"],
-        // The unit comes with the package; which program it starts is said in a drop-in.
-        (RuntimeKind::Containerd, Some(_)) => &["containerd", "runc"],
-        (RuntimeKind::Docker, _) => &["docker.io", "ca-certificates", "iptables"],
+/// Packages of the distribution that a runtime needs.
+pub(super) fn packages(facts: &Facts, runtime: &RuntimeSpec) -> Vec<&'static str> {
+    let mut all = match runtime.kind {
+        // With programs of its own too: the unit comes with the package; which program it starts is said in a drop-in.
+        RuntimeKind::Containerd => vec!["containerd", "runc"],
+        RuntimeKind::Docker => vec!["docker.io", "ca-certificates", "iptables"],
+    };
+    if facts.apparmor {
+        // Runtimes load their profile with it, and start no container without.
+        all.push("apparmor");
     }
+    all
 }
 
 pub(super) fn commands(facts: &Facts, want: &Rendered) -> Result<Vec<Command>, Refusal> {

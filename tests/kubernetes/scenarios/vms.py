@@ -44,12 +44,7 @@ def _declare(world):
     archive = world.dir / "files/gvisor.tar.gz"
     shutil.copy(bed.STATE / "srv/files/gvisor.tar.gz", archive)
     key = " ".join((VM / "host_key.pub").read_text().split()[:2])
-    bootstrap = {
-        "runtime": {"type": "docker", "sandboxes": ["gvisor"]},
-        "unpack": {"gvisor": {"to": "/usr/local"}},
-        # Debian's installer brings it, the image here does not: with AppArmor on, Docker would start no container.
-        "packages": ["apparmor"],
-    }
+    bootstrap = {"runtime": {"type": "docker", "sandboxes": ["gvisor"]}, "unpack": {"gvisor": {"to": "/usr/local"}}}
     hosts = {"vm1": {"address": "127.0.0.1", "host_key": key, "ssh": {"port": PORT}}}
     world.declare({"one": {"hosts": hosts, "place": {"on": ["hosts"]}, "bootstrap": bootstrap}},
                   artifacts={"gvisor": {"path": "files/gvisor.tar.gz", "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}})

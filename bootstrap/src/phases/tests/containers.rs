@@ -99,7 +99,7 @@ fn a_sandbox_is_not_limited_by_systemd_on_cgroup_v1() {
 
 #[test]
 fn docker_with_a_registry_and_a_sandbox() {
-    insta::assert_snapshot!(shown(&host(), &runtime(RuntimeKind::Docker)));
+    insta::assert_snapshot!(shown(&Facts { apparmor: true, ..host() }, &runtime(RuntimeKind::Docker)));
 }
 
 #[test]

@@ -145,7 +145,7 @@ pub fn turned(member: &Member<'_>) -> Command {
 
 /// Nothing of a member is left on this host.
 pub fn leave(id: &str) -> Command {
-    on_manager("leave", id, format!("act_swarm_leave {}", quote(id)), 2 * MINUTE)
+    on_manager("leave", id, format!("act_swarm_leave {}", quote(id)), 3 * MINUTE)
 }
 
 /// A node is not there any more, on a manager.

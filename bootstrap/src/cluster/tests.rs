@@ -190,7 +190,7 @@ fn what_kubeadm_says_is_masked() {
 
 #[test]
 fn what_docker_says_of_tokens_is_not_repeated() {
-    let stubs = "swarm_state() { state=absent; }\nswarm_mark() { :; }\nswarm_own() { :; }\nlim() { shift; \"$@\"; }";
+    let stubs = "swarm_state() { state=absent; }\nswarm_mark() { :; }\nlim() { shift; \"$@\"; }";
     let docker = format!("docker() {{ echo 'docker swarm join --token {SWARM} 10.0.0.5:2377'; }}");
     let fed = format!("printf '%s\\n' {SWARM} 10.0.0.5:2377 >\"$f\"");
     let body = "act_swarm_init k 10.0.0.5 && act_swarm_join k worker 10.0.0.7 && echo both";

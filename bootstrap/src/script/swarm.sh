@@ -1,14 +1,19 @@
 # Members of Docker Swarms. A note on each host says whose member it is; inside the swarm a label says which host a node is,
 # because nodes are called as hosts call themselves.
 swarm_note=/var/lib/pool/member
-swarm_own() { lim 20 docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.NodeID}} {{.Swarm.Error}}'; }
-# swarm_state ID ROLE: absent, whole, half or foreign in $state, and $why.
+# swarm_own: what the host is by itself; nothing where its engine does not answer. Without a leader that takes more than 20 s.
+swarm_own() {
+  command -v docker >/dev/null || { echo inactive; return; }
+  lim 60 docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}} {{.Swarm.NodeID}} {{.Swarm.Error}}'
+}
+# swarm_state ID ROLE: absent, whole, half or foreign in $state, and $why; what the engine says in $own.
 swarm_state() {
-  state=absent why=
-  set -- "$1" "$2" $(swarm_own)
+  state=absent why= own=$(swarm_own)
+  set -- "$1" "$2" $own
   read -r a b c 2>/dev/null <"$swarm_note" || a='' b='' c=''
   case $3 in
-    ''|inactive) [ "$a" != "$1" ] || [ "$b" != swarm ] || state=half; return;;
+    '') state=foreign why='its Docker Engine does not answer'; return;;
+    inactive) [ "$a" != "$1" ] || [ "$b" != swarm ] || state=half; return;;
   esac
   if [ "$a" != "$1" ]; then
     state=foreign why='it is a member of another swarm; if that is not needed any more, run on the host: docker swarm leave --force'
@@ -38,7 +43,7 @@ act_swarm_init() {
     foreign) echo "$why" >&2; return 1;;
   esac
   swarm_mark "$1" begun || return
-  case $(swarm_own) in
+  case $own in
     'active true '*) ;;
     *) lim 60 docker swarm leave --force >/dev/null 2>&1; lim 60 docker swarm init --advertise-addr "$2" >/dev/null || return;;
   esac
@@ -56,10 +61,13 @@ act_swarm_join() {
   swarm_mark "$1" begun && lim 90 docker swarm join --advertise-addr "$3" --token "$token" "$manager" >/dev/null && swarm_mark "$1" done
 }
 swarm_id() { lim 20 docker info --format 'id={{.Swarm.NodeID}}'; }
-# swarm_ticket ROLE ADDRESS: each new token makes the one before worthless.
+# swarm_ticket ROLE ADDRESS: each new token makes the one before worthless, and the last one is made worthless by a timer.
 swarm_ticket() {
   mkdir -p /run/pool && exec 8>/run/pool/ticket.lock && lim 60 flock 8 || return
   role=$1; [ "$role" = worker ] || role=manager
+  systemctl stop "pool-token-$role.timer" 2>/dev/null
+  systemd-run -q --collect --on-active=15min --unit="pool-token-$role" \
+    sh -c "docker swarm join-token --rotate -q $role >/dev/null" >/dev/null || return
   echo "token=$(lim 60 docker swarm join-token --rotate -q "$role")"
   echo "endpoint=$2:2377"
 }
@@ -115,8 +123,8 @@ act_swarm_turned() {
 act_swarm_leave() {
   swarm_state "$1" worker
   read -r a b c 2>/dev/null <"$swarm_note" || a=
-  case $(swarm_own) in
-    inactive*|'') ;;
+  case $own in
+    inactive*) ;;
     *) [ "$a" = "$1" ] || { echo "$why" >&2; return 1; }; lim 90 docker swarm leave --force >/dev/null || return;;
   esac
   rm -f -- "$swarm_note"

@@ -98,7 +98,7 @@ def skew():
 
 
 def _snapshot_is_good(world):
-    file = bed.on("k1", "ls /var/lib/pool/etcd/*.db").split()[-1]
+    file = bed.on("k1", "ls -1t /var/lib/pool/etcd/*.db | head -n 1").strip()
     bed.on("k1", f"test -s {file}.host.tgz && cp {file} /var/lib/etcd/look.db")
     said = world.kubectl("-n", "kube-system", "exec", "etcd-k1", "--", "etcdutl", "snapshot", "status", "/var/lib/etcd/look.db")
     bed.on("k1", "rm /var/lib/etcd/look.db")

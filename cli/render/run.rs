@@ -291,7 +291,9 @@ fn what_was_done(tally: &Tally, summary: &RunSummary) -> String {
     told.sort_by_key(|(verb, _)| VERBS.iter().position(|known| known == verb));
     let mut parts: Vec<String> = told.iter().map(|(verb, number)| format!("{number} {}", past(verb))).collect();
     if parts.is_empty() {
-        parts.push("nothing was changed".to_owned());
+        // A step that failed may have done a part of its work.
+        let nothing = if summary.failed > 0 { "no step was finished" } else { "nothing was changed" };
+        parts.push(nothing.to_owned());
     }
     let mut text = parts.join(", ");
     if summary.failed > 0 {

@@ -67,6 +67,7 @@ def three_managers():
         world.apply()
         timed("again", begun)
         assert time.monotonic() - begun < 3
+        _token_ends("k5")
         assert "back" in bed.on("k5", "docker node inspect k8 --format '{{.Spec.Labels}}'")
         world.serve("k5", 4)
         for host in hosts:
@@ -77,6 +78,15 @@ def three_managers():
         for host in ("k5", "k6", "k8", "k9"):
             assert "inactive" in bed.on(host, "docker info --format '{{.Swarm.LocalNodeState}}'"), host
     bed.down("k5", "k6", "k7", "k8", "k9")
+
+
+def _token_ends(manager):
+    """The token that others joined with is worthless after some minutes; here at once, because the timer is not waited for."""
+    token = "docker swarm join-token -q worker"
+    before = bed.on(manager, token)
+    bed.on(manager, "systemctl is-active pool-token-worker.timer")
+    bed.on(manager, "systemctl start pool-token-worker.service")
+    bed.until("the token is another one", lambda: bed.on(manager, token) != before, 30)
 
 
 def _manager_lost(world):

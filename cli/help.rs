@@ -95,7 +95,7 @@ Examples:
 pub const HISTORY: &str = "\
 Examples:
   pool history
-  pool history 8c1f            one run, step by step: when, how long, how often tried, and why it failed
+  pool history 8c1f            one run, step by step: when, how long, how often tried, and why
   pool history 8c1f -v         with every entry of its journal";
 
 pub const UNLOCK: &str = "\
@@ -117,9 +117,9 @@ Examples:
   pool cost --json";
 
 pub const VOLUME: &str = "\
-Volumes are declared in the inventory; copies of them are taken, restored and deleted here. Ordinary
-plans keep copies. A new volume gets the content of a copy, or of another volume, with `from:` in the
-inventory.
+Volumes are declared in the inventory; copies of them are taken, restored and deleted here.
+Ordinary plans keep copies. A new volume gets the content of a copy, or of another volume, with
+`from:` in the inventory.
 
 Examples:
   pool volume list pool=web
@@ -128,8 +128,8 @@ Examples:
   pool volume delete snapshot/web-0.data.before-upgrade";
 
 pub const VOLUME_SNAPSHOT: &str = "\
-What is written at that moment may be in it or not: stop what writes, or snapshot again. As long as a
-volume has snapshots, nothing but a whole destroy deletes it.
+What is written at that moment may be in it or not: stop what writes, or snapshot again. As long
+as a volume has snapshots, nothing but a whole destroy deletes it.
 
 Examples:
   pool volume snapshot volume/web-0.data before-upgrade
@@ -142,8 +142,8 @@ Examples:
   pool volume backup tenant=retail monday --yes";
 
 pub const VOLUME_RESTORE: &str = "\
-The volume is detached, restored and attached again, in its host while that runs: stop what uses it
-first. What it holds now is lost.
+The volume is detached, restored and attached again, in its host while that runs: stop what uses
+it first. What it holds now is lost.
 
 Examples:
   pool volume restore snapshot/web-0.data.before-upgrade
@@ -155,8 +155,9 @@ Examples:
   pool volume delete backup/web-0.data.monday backup/web-1.data.monday --yes";
 
 pub const CLUSTER: &str = "\
-Clusters are declared under `clusters:` and made, changed and upgraded by `pool apply`. `upgrade` and
-`rollback` write the version there, comments kept, and apply; the others do what no declaration says.
+Clusters are declared under `clusters:` and made, changed and upgraded by `pool apply`. `upgrade`
+and `rollback` write the version there, comments kept, and apply; the others do what no
+declaration says.
 
 Examples:
   pool cluster upgrade k8s 1.35.4
@@ -165,8 +166,8 @@ Examples:
   pool cluster restore k8s --host m1 --file /var/lib/pool/etcd/k8s-1a2b3c.db";
 
 pub const HOST: &str = "\
-What is declared is on: the next apply starts again what is stopped here. A member of a cluster that
-is drained or cordoned stays so until it is uncordoned.
+What is declared is on: the next apply starts again what is stopped here. A member of a cluster
+that is drained or cordoned stays so until it is uncordoned.
 
 Examples:
   pool host stop web-0
@@ -183,8 +184,8 @@ Examples:
   pool ssh --env prod host/db-1";
 
 pub const EXEC: &str = "\
-Each line of output carries its host. Exits with 0 when all succeeded, with 4 when the only failures
-are unreachable hosts, else with 1.
+Each line of output carries its host. Exits with 0 when all succeeded, with 4 when the only
+failures are unreachable hosts, else with 1.
 
 Examples:
   pool exec pool=web -- uptime
@@ -192,16 +193,18 @@ Examples:
   pool exec all --parallelism 20 -- 'df -h / | tail -1'";
 
 pub const CHECK: &str = "\
-Nothing is changed. Images, machine sizes, zones, tiers, networks, and what is left of quotas and addresses, beside what
-a plan would take now. Each line is pass, fail or unknown, with the age of what it was told and what to do.
-Exits with 5 when something fails, with 3 when credentials are refused.
+Nothing is changed. Images, machine sizes, zones, tiers, networks, and what is left of quotas and
+addresses, beside what a plan would take now. Each line is pass, fail or unknown, with the age of
+what it was told and what to do. Exits with 5 when something fails, with 3 when credentials are
+refused.
 
 Example:
   pool check";
 
 pub const ADOPT: &str = "\
-Taking over changes nothing at the provider: machines, volumes and networks stay as they are, and `pool destroy` lets
-them go. After --write, `pool plan` shows what is taken over, and `pool apply` records it.
+Taking over changes nothing at the provider: machines, volumes and networks stay as they are, and
+`pool destroy` lets them go. After --write, `pool plan` shows what is taken over, and `pool apply`
+records it.
 
 Examples:
   pool adopt private
@@ -214,17 +217,19 @@ Examples:
   pool bundle unpack acme-bundle.tar              where there is none";
 
 pub const BUNDLE_CREATE: &str = "\
-Artifacts that are not in the cache are fetched and verified. Equal files make an equal archive. It holds
-what `pool validate` reads and every artifact, of all environments or of the one of --env; no secrets and
-no state. It is laid out as the inventory's folder: where there is no pool yet, tar unpacks it too.
+Artifacts that are not in the cache are fetched and verified. Equal files make an equal archive.
+It holds what `pool validate` reads and every artifact, of all environments or of the one of
+--env; no secrets and no state. It is laid out as the inventory's folder: where there is no pool
+yet, tar unpacks it too.
 
 Examples:
   pool bundle create
   pool bundle create --env prod -o /media/stick/prod.tar";
 
 pub const BUNDLE_UNPACK: &str = "\
-Everything is verified before anything takes its place. A later bundle goes over an earlier one: files that
-it has no longer are removed, the state stays, and files that somebody changed there are not overwritten.
+Everything is verified before anything takes its place. A later bundle goes over an earlier one:
+files that it has no longer are removed, the state stays, and files that somebody changed there
+are not overwritten.
 
 Examples:
   pool bundle unpack acme-bundle.tar

@@ -17,8 +17,8 @@ use crate::{
     script::quote,
 };
 
-/// Longest time for starting a runtime.
-const LIMIT: Duration = Duration::from_secs(150);
+/// Longest time for starting a runtime, until the cluster that its host controls is well again.
+const LIMIT: Duration = Duration::from_secs(6 * 60);
 /// Longest time for loading an archive of images.
 const LOAD: Duration = Duration::from_secs(20 * 60);
 /// Where containerd finds out how to reach registries; read at each pull.

@@ -34,18 +34,40 @@ act_engine() {
   unit=$1; shift
   systemctl daemon-reload && systemctl -q enable "$unit" && lim 120 systemctl restart "$unit" || return
   mkdir -p /run/pool && echo "$(systemctl show -p MainPID --value "$unit") $(sum_of "$@")" >"/run/pool/$unit" || return
-  # On a control plane the kubelet may start etcd and the API server anew, some seconds later.
+  # The next control plane waits until this one does its part again.
   read -r a b 2>/dev/null </var/lib/pool/member || b=''
-  [ "$b" != 'control-plane done' ] || calm 15 180
+  case $unit$b in
+    # The kubelet may start etcd and the API server anew, some seconds later.
+    'containerd.servicecontrol-plane done') calm 15 180;;
+    'docker.serviceswarm done') led 120;;
+  esac
 }
-# calm TIMES SECONDS: until the API that this host asks has been ready that often in a row, a second apart.
+# calm TIMES SECONDS: until the API has been ready that often in a row, a second apart; on a control plane its own, which asks
+# its own etcd.
 calm() {
-  times=$1 row=0 conf=$kube/kubelet.conf end_at=$(($(date +%s) + $2))
-  [ ! -e "$kube/admin.conf" ] || conf=$kube/admin.conf
+  times=$1 row=0 conf=$kube/kubelet.conf server='' end_at=$(($(date +%s) + $2))
+  if [ -e "$kube/admin.conf" ]; then
+    conf=$kube/admin.conf
+    server=$(sed -n 's/^ *- --advertise-address=//p' "$kube/manifests/kube-apiserver.yaml")
+    case $server in *:*) server="[$server]";; esac
+    server="--server=https://$server:$(sed -n 's/^ *- --secure-port=//p' "$kube/manifests/kube-apiserver.yaml")"
+  fi
   while :; do
-    if [ "$(lim 10 kubectl --kubeconfig "$conf" get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
+    if [ "$(lim 10 kubectl --kubeconfig "$conf" ${server:+"$server"} get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
     [ "$row" -lt "$times" ] || return 0
     [ "$(date +%s)" -lt "$end_at" ] || { echo "the API is not ready after $2 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
+    sleep 1
+  done
+}
+# led SECONDS: until a manager of a swarm knows its leader again; others need none.
+led() {
+  end_at=$(($(date +%s) + $1))
+  while :; do
+    case $(lim 60 docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>"$tmp/api") in
+      'inactive '*|'active false') return 0;;
+      'active true') ! lim 30 docker node ls -q >/dev/null 2>"$tmp/api" || return 0;;
+    esac
+    [ "$(date +%s)" -lt "$end_at" ] || { echo "its swarm has no leader after $1 s: $(tail -n 1 "$tmp/api")" >&2; return 1; }
     sleep 1
   done
 }

@@ -72,6 +72,7 @@ def three_managers():
         world.serve("k5", 4)
         for host in hosts:
             world.answers(host, 4)
+        _engines_started_anew(world, hosts)
         _manager_lost(world)
         _turned(world)
         world.destroy()
@@ -87,6 +88,30 @@ def _token_ends(manager):
     bed.on(manager, "systemctl is-active pool-token-worker.timer")
     bed.on(manager, "systemctl start pool-token-worker.service")
     bed.until("the token is another one", lambda: bed.on(manager, token) != before, 30)
+
+
+def _engines_started_anew(world, hosts):
+    """Engines that must be started anew are, on managers one after the other: there is always a majority."""
+    for host in hosts:
+        bed.on(host, "rm /run/pool/docker.service; touch /etc/docker/daemon.json")
+    begun = time.monotonic()
+    seen, _ = world.events()
+    timed("all engines started anew", begun)
+    runtimes = [event["detail"] for event in seen if event.get("event") == "step_progress" and "runtime docker done" in event["detail"]]
+    assert len(runtimes) == len(hosts), runtimes
+    print(f"    {', '.join(runtimes)}", flush=True)
+    open_now, most = set(), 0
+    for event in seen:
+        managers = event.get("address") in [f"host/{host}" for host in hosts[:3]]
+        if managers and event["event"] == "step_started":
+            open_now.add(event["step"])
+        elif event.get("event") in ("step_succeeded", "step_failed"):
+            open_now.discard(event.get("step"))
+        most = max(most, len(open_now))
+    assert most == 1, f"{most} managers at a time"
+    world.expect(hosts[:3], hosts[3:])
+    world.nothing_to_do()
+    world.answers(hosts[0], 4)
 
 
 def _manager_lost(world):

@@ -46,11 +46,13 @@ act_engine() {
 # its own etcd.
 calm() {
   times=$1 row=0 conf=$kube/kubelet.conf server='' end_at=$(($(date +%s) + $2))
-  if [ -e "$kube/admin.conf" ]; then
-    conf=$kube/admin.conf
-    server=$(sed -n 's/^ *- --advertise-address=//p' "$kube/manifests/kube-apiserver.yaml")
+  [ ! -e "$kube/admin.conf" ] || conf=$kube/admin.conf
+  # An upgrade that was cut off may have taken it away.
+  own=$kube/manifests/kube-apiserver.yaml
+  if [ -e "$own" ]; then
+    server=$(sed -n 's/^ *- --advertise-address=//p' "$own")
     case $server in *:*) server="[$server]";; esac
-    server="--server=https://$server:$(sed -n 's/^ *- --secure-port=//p' "$kube/manifests/kube-apiserver.yaml")"
+    server="--server=https://$server:$(sed -n 's/^ *- --secure-port=//p' "$own")"
   fi
   while :; do
     if [ "$(lim 10 kubectl --kubeconfig "$conf" ${server:+"$server"} get --raw /readyz 2>"$tmp/api")" = ok ]; then row=$((row + 1)); else row=0; fi
